@@ -12,15 +12,37 @@ Values only: frozen, comparable, without I/O. Three ideas carry it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 Extensions = Mapping[str, Mapping[str, Any]]
 """Protocol name -> the JSON keys of that protocol which have no place in this model."""
 
-NO_EXTENSIONS: Extensions = MappingProxyType({})
+
+class _Nothing(Mapping[str, Any]):
+    """An empty mapping that can be a dataclass field's default (those have to be hashable)."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"
+
+
+NOTHING: Mapping[str, Any] = _Nothing()
+NO_EXTENSIONS: Extensions = NOTHING
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from adapters.canonical import ChatError, ChatRequest, ChatResponse, StreamEvent
+from adapters.canonical import NOTHING, ChatError, ChatRequest, ChatResponse, StreamEvent
 from adapters.losses import Losses
 
 Operation = Literal["chat", "count_tokens", "models", "model", "embeddings", "compact", "info"]
@@ -39,7 +38,7 @@ class Arrival:
     """From the path, where the protocol has it there."""
     stream: bool | None = None
     """From the path (Gemini); None: the body says."""
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: Mapping[str, str] = NOTHING
     """Lower-case names. Only what protocols define (`anthropic-beta`, …); never credentials."""
 
 
