@@ -33,10 +33,16 @@ class Losses:
         self._items.append(Loss(code, where, detail))
 
     def foreign(self, extensions: Extensions, protocol: str, where: str) -> None:
-        """Report every extension key that belongs to another protocol than `protocol`."""
+        """Report every extension key that belongs to another protocol than `protocol`.
+
+        Keys that begin with `_` are a codec's notes on spelling (`content` as a list or a string):
+        nothing is lost with them.
+        """
         for owner, bag in extensions.items():
             if owner != protocol:
                 for key in bag:
+                    if key.startswith("_"):
+                        continue
                     self._items.append(Loss(key, where, f"{owner} `{key}` has no counterpart in {protocol}"))
 
     def extend(self, losses: Losses) -> None:
