@@ -36,7 +36,7 @@ class Provider:
     base_url: str
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     """Tried in this order; empty: no credential is sent."""
-    headers: Mapping[str, str] = field(default=_NO_HEADERS, repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
     """Sent with every request; they win over the hub's own."""
     timeouts: Timeouts = Timeouts()
 

@@ -26,7 +26,7 @@ Strings = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class ServerSettings(Model):
@@ -94,8 +94,10 @@ class Parameters(Model):
 
 
 class TargetSettings(Model):
-    provider: str
-    model: str
+    """A model at a provider."""
+
+    provider: str = Field(min_length=1)
+    model: str = Field(min_length=1)
     weight: int = Field(default=1, ge=0)
 
 
@@ -106,8 +108,8 @@ class GroupSettings(Parameters):
     defaults that the client's own value overrides; those under `override` win.
     """
 
-    model: str | None = None
-    provider: str | None = None
+    model: str | None = Field(default=None, min_length=1)
+    provider: str | None = Field(default=None, min_length=1)
     targets: tuple[TargetSettings, ...] = ()
     models: Mapping[str, TargetSettings] = Field(default_factory=dict)
     """Glob over the client's model name -> target; the first match wins, in the file's order."""
@@ -147,7 +149,7 @@ class McpServerSettings(Model):
     """
 
     type: Transport | None = None
-    command: str | None = None
+    command: str | None = Field(default=None, min_length=1)
     args: tuple[str, ...] = ()
     env: Mapping[str, SecretStr] = Field(default_factory=dict)
     cwd: Path | None = None
@@ -192,7 +194,7 @@ class ProfileSettings(Model):
 class KeySettings(Model):
     """A key that clients present to the hub."""
 
-    key: SecretStr
+    key: SecretStr = Field(min_length=1)
     groups: Strings | None = None
     profiles: Strings | None = None
 

@@ -1,0 +1,286 @@
+"""Who may call: the Host and Origin checks, the hub's keys, and taking credentials off requests.
+
+One raw ASGI middleware around the whole app. What is known in advance is computed once per settings
+object (`_Rules`), since this runs for every request.
+
+- `Host` must name this hub, or a web page could reach it through a name of its own that
+  resolves to 127.0.0.1 (DNS rebinding). `Origin`, which browsers send, must be the hub's own or allowed.
+  The MCP specification asks for both (basic/transports, "Security Warning").
+- With `keys` set, everything but `/healthz` asks for one, in the places where the clients of the
+  chat protocols and MCP put it. Without them any credential is ignored.
+- The credential is removed before the app sees the request, so that it can reach no upstream, no MCP
+  server and no log. The query string is changed in the scope itself: servers write their access log from it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hub.settings.model import Settings
+
+RefusalKind = Literal["authentication", "permission"]
+ErrorBody = Callable[[str, int, RefusalKind, str], tuple[str, bytes]]
+"""`(path, status, kind, message) -> (content type, body)`, in the shape of the path's protocol."""
+
+OPEN_PATHS = frozenset({"/healthz"})
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(?::(?P<port>\d{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, as `scope["state"]["caller"]`. None stands for all groups or profiles."""
+
+    name: str
+    groups: frozenset[str] | None = None
+    profiles: frozenset[str] | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        return self.groups is not None or self.profiles is not None
+
+    def may_use_group(self, name: str) -> bool:
+        return self.groups is None or name in self.groups
+
+    def may_use_profile(self, name: str) -> bool:
+        return self.profiles is None or name in self.profiles
+
+
+ANYONE = Caller("anyone")
+"""The caller where the settings have no `keys`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    status: int
+    kind: RefusalKind
+    message: str
+
+
+def plain_error_body(path: str, status: int, kind: RefusalKind, message: str) -> tuple[str, bytes]:
+    """An error as plain JSON, for a path of no protocol."""
+    return "application/json", json.dumps({"error": {"type": kind, "message": message}}).encode()
+
+
+class AuthMiddleware:
+    """See the module. `settings` returns the current settings and is asked at every request."""
+
+    def __init__(
+        self, app: ASGIApp, settings: Callable[[], Settings], error_body: ErrorBody = plain_error_body
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._error_body = error_body
+        self._rules = _Rules(settings())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        rules = self._rules
+        settings = self._settings()
+        if settings is not rules.settings:
+            rules = self._rules = _Rules(settings)
+        answer = _admit(rules, scope)
+        if isinstance(answer, Caller):
+            scope.setdefault("state", {})["caller"] = answer
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": answer.message[:100]})
+        else:
+            await self._refuse(answer, scope["path"], send)
+
+    async def _refuse(self, refusal: Refusal, path: str, send: Send) -> None:
+        content_type, body = self._error_body(path, refusal.status, refusal.kind, refusal.message)
+        headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+        if refusal.status == 401:
+            headers.append((b"www-authenticate", b'Bearer realm="hub"'))
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class _Rules:
+    """What one settings object allows, ready to be compared with."""
+
+    def __init__(self, settings: Settings) -> None:
+        server = settings.server
+        self.settings = settings
+        self.hosts = LOOPBACK_NAMES | {_bare(server.host)} | {_bare(name) for name in server.allowed_hosts}
+        self.any_address = _bare(server.host) in WILDCARD_HOSTS
+        self.any_host = "*" in self.hosts
+        self.origins = frozenset(origin.casefold().rstrip("/") for origin in server.allowed_origins)
+        self.groups = frozenset(settings.groups)
+        self.callers = tuple(
+            (
+                sha256(entry.key.get_secret_value().strip().encode()).digest(),
+                Caller(name, _frozen(entry.groups), _frozen(entry.profiles)),
+            )
+            for name, entry in settings.keys.items()
+        )
+
+    def accepts_host(self, name: str) -> bool:
+        return name in self.hosts or self.any_host or (self.any_address and _is_address(name))
+
+    def accepts_origin(self, origin: str, host: str, port: str) -> bool:
+        """`host` and `port` are those of the request's own `Host`, which has been accepted before."""
+        origin = origin.casefold().rstrip("/")
+        if origin in self.origins or "*" in self.origins:
+            return True
+        scheme, separator, rest = origin.partition("://")
+        match = _HOST.fullmatch(rest)
+        if not separator or match is None or scheme not in ("http", "https"):
+            return False
+        default_port = "443" if scheme == "https" else "80"
+        name = _bare(match["name"])
+        same_port = (match["port"] or default_port) == (port or default_port)
+        return same_port and (name == host or (name in LOOPBACK_NAMES and host in LOOPBACK_NAMES))
+
+    def caller(self, credentials: list[bytes]) -> Caller | None:
+        """Who has one of `credentials`. All keys are compared, in constant time each."""
+        found = None
+        for credential in credentials:
+            digest = sha256(credential).digest()
+            for known, caller in self.callers:
+                if hmac.compare_digest(digest, known):
+                    found = caller
+        return found
+
+
+def _admit(rules: _Rules, scope: Scope) -> Caller | Refusal:
+    host, origins, headers, credentials = "", [], [], []
+    host_names = []
+    for header in scope["headers"]:
+        name = header[0]
+        if name in CREDENTIAL_HEADERS:
+            credentials.append(_credential(name, header[1]))
+            continue
+        if name == b"host":
+            host_names.append(header[1].decode("latin-1"))
+        elif name == b"origin":
+            origins.append(header[1].decode("latin-1"))
+        headers.append(header)
+    if credentials:
+        scope["headers"] = headers
+    if b"key" in scope["query_string"] or b"%" in scope["query_string"]:
+        credentials.extend(_take_query_key(scope))
+
+    match = _HOST.fullmatch(host_names[0]) if len(host_names) == 1 else None
+    host = _bare(match["name"]) if match is not None else ""
+    if match is None or not rules.accepts_host(host):
+        return _wrong_host(host_names)
+    for origin in origins:
+        if not rules.accepts_origin(origin, host, match["port"] or ""):
+            return _wrong_origin(origin)
+    if not rules.callers or scope["path"] in OPEN_PATHS:
+        return ANYONE
+    caller = rules.caller(credentials)
+    if caller is None:
+        return _wrong_key(given=bool(credentials))
+    return _out_of_bounds(rules, caller, scope["path"]) or caller
+
+
+def _out_of_bounds(rules: _Rules, caller: Caller, path: str) -> Refusal | None:
+    """The refusal of a limited key where the path alone shows that it does not reach there.
+
+    A group that the body names is for the gateway to check, with `caller.may_use_group`.
+    """
+    if not caller.is_limited:
+        return None
+    first, _, rest = path.lstrip("/").partition("/")
+    if first == "mcp":
+        name = rest.partition("/")[0]
+        allowed = caller.profiles is None or name in caller.profiles
+        what = f"the MCP endpoint /mcp/{name}" if name else "the MCP endpoint /mcp"
+    elif first in ("hub", "metrics"):
+        allowed, what = False, f"/{first}"
+    else:
+        allowed, what = first not in rules.groups or caller.may_use_group(first), f"the group `{first}`"
+    if allowed:
+        return None
+    return Refusal(
+        403,
+        "permission",
+        f"the key `{caller.name}` may not use {what}; `keys` in the settings say what it may",
+    )
+
+
+def _credential(name: bytes, value: bytes) -> bytes:
+    if name == b"authorization":
+        scheme, _, token = value.strip().partition(b" ")
+        return token.strip() if scheme.lower() == b"bearer" else b""
+    return value.strip()
+
+
+def _take_query_key(scope: Scope) -> Iterator[bytes]:
+    """Remove every `key=` from the query string, in place, and yield the values."""
+    kept = []
+    for pair in scope["query_string"].split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if unquote_plus(name.decode("latin-1")) == "key":
+            yield unquote_to_bytes(value.replace(b"+", b" ")).strip()
+        else:
+            kept.append(pair)
+    scope["query_string"] = b"&".join(kept)
+
+
+def _wrong_host(names: list[str]) -> Refusal:
+    named = (
+        f"names {names[0][:100]!r}" if len(names) == 1 else "is missing" if not names else "is there twice"
+    )
+    return Refusal(
+        403,
+        "permission",
+        f"the Host header {named}, which is not a name of this hub; if it should be, "
+        "add it to `allowed_hosts` under `server` in the settings",
+    )
+
+
+def _wrong_origin(origin: str) -> Refusal:
+    return Refusal(
+        403,
+        "permission",
+        f"web pages of {origin[:100]!r} may not call this hub; if they should, "
+        "add it to `allowed_origins` under `server` in the settings",
+    )
+
+
+def _wrong_key(*, given: bool) -> Refusal:
+    return Refusal(
+        401,
+        "authentication",
+        "this key is not one of the hub's"
+        if given
+        else "this hub asks for a key: send one of its `keys` as `Authorization: Bearer …` or `x-api-key`",
+    )
+
+
+def _bare(host: str) -> str:
+    """A host name or address to compare by: lower case, without brackets and final dot."""
+    return host.strip("[]").casefold().rstrip(".")
+
+
+def _is_address(name: str) -> bool:
+    """An address cannot be rebound as a name can."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _frozen(names: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)

@@ -1,0 +1,296 @@
+"""What the model cannot see: references between parts of the file, names, URLs, and safety.
+
+The checks look at the document before the model does, so that all problems of a file come at once.
+They pass over what has the wrong shape: the model reports that.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from hub.settings.document import Document
+from hub.settings.known_providers import KNOWN_PROVIDERS
+from hub.settings.problems import KeyPath
+from hub.settings.words import nearest_hint
+
+RESERVED_GROUP_NAMES = frozenset(
+    ("v1", "v1beta", "v1alpha", "api", "mcp", "hub", "switch", "compat", "healthz", "readyz", "metrics")
+)
+"""First path segments that are routes of their own."""
+
+PATH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+TOOL_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,48}")
+"""A server's name begins its tools' names, and chat providers take `[a-zA-Z0-9_-]{1,64}` for those."""
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def check(document: Document, environ: Mapping[str, str]) -> None:
+    """Record every problem that `CHECKS` find."""
+    for one in CHECKS:
+        one(document, environ)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _names(document: Document, environ: Mapping[str, str]) -> None:
+    for section, pattern in (("groups", PATH_NAME), ("profiles", PATH_NAME), ("providers", PATH_NAME)):
+        for name in document.section(section):
+            if not pattern.fullmatch(name):
+                document.refuse(
+                    (section, name),
+                    f"`{name}` cannot stand in a URL",
+                    f"use letters, digits, `.`, `_` and `-`, such as `{_repaired(name, '.')}`",
+                )
+    for name in document.section("mcpServers"):
+        if not TOOL_PREFIX.fullmatch(name):
+            document.refuse(
+                ("mcpServers", name),
+                f"`{name}` cannot begin a tool's name",
+                f"use at most 48 letters, digits, `_` and `-`, such as `{_repaired(name)}`",
+            )
+
+
+def _reserved(document: Document, environ: Mapping[str, str]) -> None:
+    for name in document.section("groups"):
+        if name.casefold() in RESERVED_GROUP_NAMES:
+            document.refuse(
+                ("groups", name), f"`/{name}` is a route of the hub itself", "choose another name"
+            )
+
+
+def _collisions(document: Document, environ: Mapping[str, str]) -> None:
+    servers = document.section("mcpServers")
+    for name in document.section("profiles"):
+        if name in servers:
+            line = document.place(("mcpServers", name)).line
+            document.refuse(
+                ("profiles", name),
+                f"the MCP server{f' on line {line}' if line else ''} has the name `{name}` too",
+                f"both would be /mcp/{name}, rename one of them",
+            )
+
+
+def _targets(document: Document, environ: Mapping[str, str]) -> None:
+    providers = document.section("providers")
+    for path, target in _all_targets(document):
+        name = target.get("provider")
+        if not isinstance(name, str):
+            continue
+        if name in providers:
+            needs_key = isinstance(providers[name], dict) and _wants_built_in_key(name, providers[name])
+        elif name in KNOWN_PROVIDERS:
+            needs_key = not KNOWN_PROVIDERS[name].local
+        else:
+            hint = nearest_hint(name, {*providers, *KNOWN_PROVIDERS}, only_near=True)
+            document.refuse(
+                (*path, "provider"), f"unknown provider `{name}`", hint or "describe it under `providers`"
+            )
+            continue
+        if needs_key and KNOWN_PROVIDERS[name].key(environ) is None:
+            variables = " or ".join(KNOWN_PROVIDERS[name].key_variables)
+            document.refuse(
+                (*path, "provider"),
+                f"`{name}` needs a key, and {variables} is not set",
+                "set it in the environment or in `.env` beside the settings file",
+            )
+
+
+def _all_targets(document: Document) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    for name, group in document.section("groups").items():
+        if not isinstance(group, dict):
+            continue
+        path: KeyPath = ("groups", name)
+        yield path, group
+        targets, models = group.get("targets"), group.get("models")
+        listed = enumerate(targets) if isinstance(targets, list) else ()
+        mapped = models.items() if isinstance(models, dict) else ()
+        yield from (((*path, "targets", step), value) for step, value in listed if isinstance(value, dict))
+        yield from (((*path, "models", glob), value) for glob, value in mapped if isinstance(value, dict))
+
+
+def _wants_built_in_key(name: str, provider: dict[str, Any]) -> bool:
+    known = KNOWN_PROVIDERS.get(name)
+    own = any(provider.get(key) for key in ("api_key", "api_keys", "headers", "embedded", "base_url"))
+    return known is not None and not known.local and not own
+
+
+def _providers(document: Document, environ: Mapping[str, str]) -> None:
+    for name, provider in document.section("providers").items():
+        if not isinstance(provider, dict):
+            continue
+        path = ("providers", name)
+        base_url = provider.get("base_url")
+        if provider.get("embedded") is not None:
+            if base_url is not None:
+                document.refuse(
+                    (*path, "base_url"), "an embedded model has no `base_url`", "remove one of the two"
+                )
+            continue
+        if name not in KNOWN_PROVIDERS:
+            _complete_provider(document, name, provider)
+        if isinstance(base_url, str):
+            _web_url(document, (*path, "base_url"), base_url)
+            if urlsplit_or_none(base_url) and (urlsplit(base_url).query or urlsplit(base_url).fragment):
+                document.refuse(
+                    (*path, "base_url"), "must end with its path", "leave out what follows `?` or `#`"
+                )
+
+
+def _complete_provider(document: Document, name: str, provider: dict[str, Any]) -> None:
+    missing = [key for key in ("protocol", "base_url") if not provider.get(key)]
+    if missing:
+        near = nearest_hint(name, KNOWN_PROVIDERS, only_near=True)
+        document.refuse(
+            ("providers", name),
+            f"`{name}` is not a built-in provider and needs {' and '.join(f'`{key}`' for key in missing)}",
+            near or "protocol is one of openai, openai-responses, anthropic, gemini, ollama",
+        )
+
+
+def _server_urls(document: Document, environ: Mapping[str, str]) -> None:
+    for name, server in document.section("mcpServers").items():
+        if isinstance(server, dict) and isinstance(server.get("url"), str):
+            _web_url(document, ("mcpServers", name, "url"), server["url"])
+
+
+def _web_url(document: Document, path: KeyPath, url: str) -> None:
+    if path in document.problems:
+        return
+    parts = urlsplit_or_none(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        document.refuse(path, "must be a whole URL", "begin it with http:// or https://")
+    elif parts.username or parts.password:
+        document.refuse(path, "must not hold a user or password", "put them into `headers`, as Authorization")
+
+
+def urlsplit_or_none(url: str) -> Any:
+    """`urlsplit`, or None for what is no URL at all (also a port that is no number)."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _headers(document: Document, environ: Mapping[str, str]) -> None:
+    for section in ("providers", "mcpServers"):
+        for name, entry in document.section(section).items():
+            headers = entry.get("headers") if isinstance(entry, dict) else None
+            for header, value in headers.items() if isinstance(headers, dict) else ():
+                path = (section, name, "headers", header)
+                if not HEADER_NAME.fullmatch(header):
+                    document.refuse(path, f"`{header}` cannot be the name of a header")
+                elif isinstance(value, str) and (CONTROL.search(value) or not value.isascii()):
+                    document.refuse(path, "has a line break or another character that a header cannot have")
+
+
+def _references(document: Document, environ: Mapping[str, str]) -> None:
+    for section, key, target in (
+        ("profiles", "servers", "mcpServers"),
+        ("profiles", "groups", "groups"),
+        ("keys", "groups", "groups"),
+        ("keys", "profiles", "profiles"),
+    ):
+        known = document.section(target)
+        for name, entry in document.section(section).items():
+            listed = entry.get(key) if isinstance(entry, dict) else None
+            for step, value in enumerate(listed if isinstance(listed, list) else [listed]):
+                if isinstance(value, str) and value not in known:
+                    path = (section, name, key, step) if isinstance(listed, list) else (section, name, key)
+                    what = f"unknown {'MCP server' if key == 'servers' else key.removesuffix('s')} `{value}`"
+                    document.refuse(path, what, nearest_hint(value, known) or f"there are no `{target}`")
+
+
+def _default_group(document: Document, environ: Mapping[str, str]) -> None:
+    name, groups = document.data.get("default_group"), document.section("groups")
+    if isinstance(name, str) and name not in groups:
+        document.refuse(
+            ("default_group",),
+            f"unknown group `{name}`",
+            nearest_hint(name, groups) or "there are no `groups`",
+        )
+
+
+def _keys(document: Document, environ: Mapping[str, str]) -> None:
+    seen: dict[str, str] = {}
+    for name, entry in document.section("keys").items():
+        key = entry.get("key") if isinstance(entry, dict) else None
+        if not isinstance(key, str) or ("keys", name, "key") in document.problems:
+            continue
+        if not key.strip() or CONTROL.search(key) or not key.isascii():
+            document.refuse(("keys", name, "key"), "must be one line of ASCII characters, and not empty")
+        elif key in seen:
+            document.refuse(
+                ("keys", name, "key"), f"is the same as that of `{seen[key]}`", "give each its own"
+            )
+        seen.setdefault(key, name)
+
+
+def _listening(document: Document, environ: Mapping[str, str]) -> None:
+    server = document.section("server")
+    host = server.get("host", "127.0.0.1")
+    allowed = str(server.get("allow_no_keys", "false")).casefold() in ("true", "yes", "on", "1")
+    if isinstance(host, str) and not is_loopback(host) and not document.section("keys") and not allowed:
+        document.refuse(
+            ("server", "host"),
+            f"listening on {host} without `keys` would give everyone in the network your tools and models",
+            "add a key under `keys`, or say `allow_no_keys: true` under `server` as well",
+        )
+
+
+def _browsers(document: Document, environ: Mapping[str, str]) -> None:
+    server = document.section("server")
+    for path, value in _listed(("server", "allowed_origins"), server.get("allowed_origins")):
+        parts = urlsplit_or_none(value)
+        if value != "null" and (
+            parts is None or not parts.scheme or not parts.netloc or parts.path.strip("/")
+        ):
+            document.refuse(path, "must be an origin", "write it as https://app.example.com, without a path")
+    for path, value in _listed(("server", "allowed_hosts"), server.get("allowed_hosts")):
+        if "/" in value or re.search(r"(?<!:):\d+$", value):
+            document.refuse(
+                path, "must be a host name alone", "write it as hub.example.com, without scheme and port"
+            )
+
+
+def _listed(path: KeyPath, values: object) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(values, str):
+        yield path, values
+    elif isinstance(values, list):
+        yield from (((*path, step), value) for step, value in enumerate(values) if isinstance(value, str))
+
+
+def _repaired(name: str, also: str = "") -> str:
+    repaired = re.sub(rf"[^A-Za-z0-9_{re.escape(also)}-]+", "-", name).strip("-.")[:48]
+    return repaired or "my-name"
+
+
+CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
+    _names,
+    _reserved,
+    _collisions,
+    _targets,
+    _providers,
+    _server_urls,
+    _headers,
+    _references,
+    _default_group,
+    _keys,
+    _listening,
+    _browsers,
+)

@@ -1,0 +1,123 @@
+"""Variables in settings: `${VAR}`, `${VAR:-default}`, and the ways in which IDEs write the same.
+
+| written | becomes |
+| --- | --- |
+| `${VAR}` `${env:VAR}` `{env:VAR}` | the variable; one that is not set is a problem |
+| `${VAR:-default}` | the variable, or the default where it is not set or empty |
+| `$${VAR}` | `${VAR}`, unchanged |
+| `${workspaceFolder}` | the folder of the settings file |
+| `${userHome}` | the home folder |
+| `${pathSeparator}` `${/}` | `/`, or `\\` on Windows |
+
+`{env:VAR}` (opencode) is read below `mcpServers` alone, since only pasted blocks use it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hub.settings.document import Document, PlainText, typed
+from hub.settings.problems import KeyPath
+
+_REFERENCE = re.compile(r"\$(?P<escape>\$)?\{(?P<name>[^{}]*)\}")
+_OPENCODE = re.compile(r"(?<!\$)\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_EDITOR = {"workspaceFolder", "workspaceFolderBasename", "userHome", "pathSeparator", "/"}
+
+
+class Unresolvable(Exception):
+    """A reference that has no value: what is wrong, and what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def expand(document: Document, environ: Mapping[str, str], folder: Path) -> None:
+    """Replace every reference in `document` in place, and refuse those that cannot be.
+
+    Below `extra_body` the scalars also get their YAML types here, after their variables.
+    """
+
+    def walk(value: Any, path: KeyPath) -> Any:
+        match value:
+            case dict():
+                return {key: walk(item, (*path, key)) for key, item in value.items()}
+            case list():
+                return [walk(item, (*path, index)) for index, item in enumerate(value)]
+            case str():
+                try:
+                    text = expand_text(value, environ, folder, pasted=path[0] == "mcpServers")
+                except Unresolvable as reason:
+                    document.refuse(path, reason.message, reason.hint)
+                    return value
+                if text != value:
+                    document.expanded.add(path)
+                open_ended = "extra_body" in path[2:] and isinstance(value, PlainText)
+                return typed(text) if open_ended else str(text)
+            case _:
+                return value
+
+    document.data = {key: walk(item, (key,)) for key, item in document.data.items()}
+
+
+def expand_text(text: str, environ: Mapping[str, str], folder: Path, *, pasted: bool = False) -> str:
+    """One value expanded. Raises `Unresolvable` at the first reference that cannot be."""
+
+    def replacement(match: re.Match[str]) -> str:
+        if match["escape"]:
+            return match[0][1:]
+        return _resolve(match["name"], environ, folder)
+
+    if pasted:
+        text = _OPENCODE.sub(lambda match: "${" + match["name"] + "}", text)
+    if "${" in _REFERENCE.sub("", text):
+        raise Unresolvable(
+            "`${` without its `}`, or inside of another `${…}`",
+            "write ${NAME} or ${NAME:-default}, and $${…} for a text that is not a variable",
+        )
+    return _REFERENCE.sub(replacement, text)
+
+
+def _resolve(reference: str, environ: Mapping[str, str], folder: Path) -> str:
+    if reference in _EDITOR and reference not in environ:
+        return _editor_variable(reference, folder)
+    if reference.startswith("input:"):
+        wanted = re.sub(r"[^A-Za-z0-9]+", "_", reference.removeprefix("input:")).strip("_").upper() or "VALUE"
+        raise Unresolvable(
+            f"`${{{reference}}}` is asked for by the editor, which the hub cannot do",
+            f"put the value into `.env` beside the settings file as {wanted}=… and write ${{{wanted}}}",
+        )
+    variable = _VARIABLE.fullmatch(reference)
+    if variable is None:
+        raise Unresolvable(
+            f"`${{{reference}}}` is not a variable",
+            "write ${NAME} or ${NAME:-default}, and $${…} for a text that is not one",
+        )
+    value = environ.get(variable["name"])
+    if variable["default"] is not None:
+        return value or variable["default"]
+    if value is None:
+        raise Unresolvable(
+            f"the variable {variable['name']} is not set, and is needed",
+            "set it in the environment or in `.env` beside the settings file, "
+            f"or write ${{{variable['name']}:-default}}",
+        )
+    return value
+
+
+def _editor_variable(name: str, folder: Path) -> str:
+    match name:
+        case "workspaceFolder":
+            return str(folder)
+        case "workspaceFolderBasename":
+            return folder.name
+        case "userHome":
+            return str(Path.home())
+        case _:
+            return os.sep

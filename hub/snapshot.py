@@ -1,0 +1,122 @@
+"""What the hub serves at one moment: the settings, and the routing table made from them.
+
+A snapshot never changes. A request keeps the one it began with, a reload makes the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pydantic import SecretStr
+
+from hub.settings import LoadedSettings, Problem, Settings, SettingsError
+from hub.settings.known_providers import KNOWN_PROVIDERS
+from hub.settings.model import GroupSettings, ProviderSettings, TargetSettings
+from hub.settings.model import Parameters as ParameterSettings
+from routing.table import Group, Parameters, Provider, Table, Target, Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`revision` counts the snapshots of one process from 1; `loaded` is where the settings came from."""
+
+    settings: Settings
+    table: Table
+    loaded: LoadedSettings = field(repr=False)
+    revision: int = 1
+
+
+def build_snapshot(
+    loaded: LoadedSettings, *, embedded: Mapping[str, str] = MappingProxyType({}), revision: int = 1
+) -> Snapshot:
+    """The snapshot of loaded settings. Raises `SettingsError` as `build_table` does."""
+    table = build_table(loaded.settings, loaded.environ, embedded=embedded)
+    return Snapshot(loaded.settings, table, loaded, revision)
+
+
+def build_table(
+    settings: Settings, environ: Mapping[str, str], *, embedded: Mapping[str, str] = MappingProxyType({})
+) -> Table:
+    """The routing table of `settings`.
+
+    `environ` holds the keys of built-in providers. `embedded` has the base URL of each embedded
+    provider's server that runs. Without `default_group` the first group of the file is the default.
+    Raises `SettingsError` naming a provider that is unknown, incomplete, or embedded and not running.
+    """
+    wanted = dict.fromkeys(
+        target.provider
+        for group in settings.groups.values()
+        for target in (*group.all_targets(), *group.models.values())
+    )
+    providers = {name: _provider(name, settings, environ, embedded) for name in wanted}
+    groups = {name: _group(name, group, providers) for name, group in settings.groups.items()}
+    return Table(MappingProxyType(groups), settings.default_group or next(iter(groups), None))
+
+
+def embedded_providers(settings: Settings) -> Mapping[str, ProviderSettings]:
+    """The providers whose server the hub itself has to start."""
+    return {name: provider for name, provider in settings.providers.items() if provider.embedded is not None}
+
+
+def _provider(
+    name: str, settings: Settings, environ: Mapping[str, str], embedded: Mapping[str, str]
+) -> Provider:
+    own = settings.providers.get(name, ProviderSettings())
+    known = KNOWN_PROVIDERS.get(name)
+    base_url = own.base_url
+    if own.embedded is not None:
+        base_url = embedded.get(name)
+        if base_url is None:
+            raise SettingsError([Problem(None, f"providers.{name}", "the embedded model is not running")])
+    elif base_url is None and known is not None:
+        base_url = known.base_url
+    protocol = own.protocol or (known.protocol if known is not None else "openai" if own.embedded else None)
+    if base_url is None or protocol is None:
+        message = f"unknown provider `{name}`, which needs `protocol` and `base_url`"
+        raise SettingsError([Problem(None, f"providers.{name}", message)])
+    return Provider(
+        name=name,
+        protocol=protocol,
+        base_url=base_url.rstrip("/"),
+        api_keys=_api_keys(name, own, environ),
+        headers=MappingProxyType(_revealed(own.headers)),
+        timeouts=Timeouts(**own.timeouts.model_dump()),
+    )
+
+
+def _api_keys(name: str, own: ProviderSettings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of the settings, or the built-in provider's variable.
+
+    A `base_url` of one's own gets no key from the environment: it may belong to someone else.
+    """
+    written = (*((own.api_key,) if own.api_key is not None else ()), *own.api_keys)
+    keys = tuple(dict.fromkeys(value for key in written if (value := key.get_secret_value().strip())))
+    known = KNOWN_PROVIDERS.get(name)
+    if keys or known is None or own.base_url is not None or own.embedded is not None:
+        return keys
+    found = known.key(environ)
+    return (found,) if found is not None else ()
+
+
+def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider]) -> Group:
+    def target(written: TargetSettings) -> Target:
+        return Target(providers[written.provider], written.model, written.weight)
+
+    return Group(
+        name=name,
+        targets=tuple(target(written) for written in group.all_targets()),
+        models=tuple((glob, target(written)) for glob, written in group.models.items()),
+        defaults=_parameters(group),
+        override=_parameters(group.override) if group.override is not None else Parameters(),
+        description=group.description or "",
+    )
+
+
+def _parameters(written: ParameterSettings) -> Parameters:
+    return Parameters(**{name: getattr(written, name) for name in ParameterSettings.model_fields})
+
+
+def _revealed(secrets: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in secrets.items()}
