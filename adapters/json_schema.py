@@ -109,7 +109,7 @@ def _spelled(schema: Any, depth: int = 0) -> Any:
         return schema
     result: Schema = {}
     for key, value in schema.items():
-        name: str = _GEMINI_NAMES.get(key, key)
+        name = str(_GEMINI_NAMES.get(key, key))
         if name in _MAPS and isinstance(value, Mapping):
             result[name] = {inner: _spelled(v, depth + 1) for inner, v in value.items()}
         elif name in _LISTS and isinstance(value, list):
