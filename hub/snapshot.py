@@ -71,7 +71,7 @@ def _provider(
         if base_url is None:
             raise SettingsError([Problem(None, f"providers.{name}", "the embedded model is not running")])
     elif base_url is None and known is not None:
-        base_url = known.base_url
+        base_url = known.url(environ)
     protocol = own.protocol or (known.protocol if known is not None else "openai" if own.embedded else None)
     if base_url is None or protocol is None:
         message = f"unknown provider `{name}`, which needs `protocol` and `base_url`"

@@ -39,8 +39,12 @@ class LoadedSettings:
 
 def default_settings_path() -> Path | None:
     """`./hub.yaml`, then that of the user's config folder; None where neither exists."""
-    candidates = (Path.cwd() / FILE_NAME, user_settings_path())
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in default_candidates() if path.is_file()), None)
+
+
+def default_candidates() -> tuple[Path, ...]:
+    """Where settings are looked for if no file is named, in this order."""
+    return (Path.cwd() / FILE_NAME, user_settings_path())
 
 
 def user_settings_path() -> Path:
@@ -59,9 +63,13 @@ def load_settings(
     `overrides` are values of the command line, `{"server.port": 8080}` or nested; `None` values
     do not count. Raises `SettingsError` with every problem at once.
     """
-    document = Document({}) if path is None else parse(_read(path))
     folder = (path.parent if path is not None else Path.cwd()).absolute()
     env_file = folder / ".env"
+    files = [*((path.absolute(),) if path is not None else default_candidates()), env_file]
+    try:
+        document = Document({}) if path is None else parse(_read(path))
+    except SettingsError as error:
+        raise SettingsError(error.problems, files) from None
     environ = {**_dotenv(env_file, document), **environ}
 
     ide.rename_top_level(document)
@@ -69,13 +77,12 @@ def load_settings(
     apply_overrides(document, overrides or {})
     _fill_empty(document)
     expand(document, environ, folder)
-    env_files = ide.normalise_servers(document, folder)
+    files += ide.normalise_servers(document, folder)
     checks.check(document, environ)
     settings = _validate(document)
     if document.problems or settings is None:
-        raise SettingsError(sorted(document.problems.values(), key=_position))
-    files = (*([path.absolute()] if path is not None else []), env_file, *env_files)
-    return LoadedSettings(settings, path, tuple(document.notes), environ, files)
+        raise SettingsError(sorted(document.problems.values(), key=_position), files)
+    return LoadedSettings(settings, path, tuple(document.notes), environ, tuple(files))
 
 
 def _read(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys of mappings and positions in lists, from the top."""
@@ -29,10 +30,14 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The settings cannot be used. `problems` are all of them, in the file's order."""
+    """The settings cannot be used. `problems` are all of them, in the file's order.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    `files` are those that were read or looked for: a change of any may cure the problem.
+    """
+
+    def __init__(self, problems: Iterable[Problem], files: Iterable[Path] = ()) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        self.files = tuple(files)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
