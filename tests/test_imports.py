@@ -18,9 +18,43 @@ MAY_IMPORT = {
 }
 FORBIDDEN = {
     # no I/O, no clock, no random ids, no web or HTTP library
-    "adapters": ["aiohttp", "anyio", "asyncio", "datetime", "fastmcp", "http", "httpx", "httpx2", "mcp", "mcp_types", "pathlib", "pydantic", "pydantic_settings", "random", "requests", "secrets", "socket", "ssl", "starlette", "subprocess", "time", "urllib3", "uuid", "uvicorn", "yaml"],
+    "adapters": [
+        "aiohttp",
+        "anyio",
+        "asyncio",
+        "fastmcp",
+        "http",
+        "httpx",
+        "httpx2",
+        "mcp",
+        "mcp_types",
+        "pathlib",
+        "pydantic",
+        "pydantic_settings",
+        "random",
+        "requests",
+        "secrets",
+        "socket",
+        "ssl",
+        "starlette",
+        "subprocess",
+        "time",
+        "urllib3",
+        "uuid",
+        "uvicorn",
+        "yaml",
+    ],
     # no MCP, no reading of settings files
-    "routing": ["fastmcp", "mcp", "mcp_types", "pydantic", "pydantic_settings", "yaml", "watchfiles", "cyclopts"],
+    "routing": [
+        "fastmcp",
+        "mcp",
+        "mcp_types",
+        "pydantic",
+        "pydantic_settings",
+        "yaml",
+        "watchfiles",
+        "cyclopts",
+    ],
     "hub": [],
 }
 
@@ -62,6 +96,18 @@ def test_rooms_keep_out_what_is_not_theirs(room: str) -> None:
         if (names := imported(path) & set(FORBIDDEN[room]))
     }
     assert misplaced == {}
+
+
+def test_adapters_have_no_clock() -> None:
+    """Times come in as values; `datetime` may only format them."""
+    clocks = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"}
+    used = {
+        str(path.relative_to(ROOT)): node.attr
+        for path in modules("adapters")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in clocks
+    }
+    assert used == {}
 
 
 def test_every_import_is_declared() -> None:

@@ -1,0 +1,269 @@
+"""A request for an Ollama server: always `/api/chat`, whatever the client used.
+
+https://docs.ollama.com/api/chat, https://docs.ollama.com/capabilities/tool-calling
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.assemble import merge_extensions
+from adapters.canonical import (
+    Base64Source,
+    ChatRequest,
+    Media,
+    Message,
+    Opaque,
+    OutputFormat,
+    Part,
+    PlainTextSource,
+    ProviderTool,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    UrlSource,
+)
+from adapters.codec import Encoded, TargetModel
+from adapters.history import HistoryRules, normalise
+from adapters.jsontext import load_object
+from adapters.losses import Losses
+from adapters.models import traits
+from adapters.ollama.request_decode import PROTOCOL
+from adapters.reasoning import effort_of, think_for
+
+RULES = HistoryRules(results="tool", merge_roles=False, pair_calls=True, drop_blank_text=False)
+
+_NO_COUNTERPART = ("n", "verbosity", "user", "metadata", "service_tier")
+
+
+def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
+    losses = Losses()
+    own = dict(request.extensions.get(PROTOCOL, {}))
+    extra_options = own.pop("options", {})
+    body: dict[str, Any] = {
+        "model": target.model,
+        "messages": _messages(request, losses),
+        "stream": request.stream,
+    }
+    if tools := _tools(request, losses):
+        body["tools"] = tools
+    if request.output_format is not None:
+        _put_format(body, request.output_format, losses)
+    if (think := _think(request, target, losses)) is not None:
+        body["think"] = think
+    if options := {**_options(request), **extra_options}:
+        body["options"] = options
+    for name in ("logprobs", "top_logprobs"):
+        if (value := getattr(request, name)) is not None:
+            body[name] = value
+    for name in _NO_COUNTERPART:
+        if getattr(request, name) is not None:
+            losses.add(name, name, "Ollama has no such parameter")
+    losses.foreign(request.extensions, PROTOCOL, "")
+    for generate_only in ("suffix", "template", "raw", "context"):
+        if generate_only in own:
+            losses.add(generate_only, generate_only, "only /api/generate of Ollama itself takes it")
+            del own[generate_only]
+    body.update(own)
+    return Encoded("/api/chat", body, {}, losses)
+
+
+def _options(request: ChatRequest) -> dict[str, Any]:
+    options = {
+        "num_predict": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.top_k,
+        "seed": request.seed,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
+        "stop": list(request.stop) or None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _think(request: ChatRequest, target: TargetModel, losses: Losses) -> bool | str | None:
+    reasoning = request.reasoning
+    if reasoning is None:
+        return None
+    losses.foreign(reasoning.extensions, PROTOCOL, "reasoning")
+    think = think_for(reasoning, traits(target.model))
+    if think is None and effort_of(reasoning) not in (None, "none"):
+        losses.add("reasoning", "reasoning", f"{target.model} does not reason")
+    if reasoning.budget is not None and reasoning.budget > 0:
+        losses.add("reasoning.budget", "reasoning", "Ollama knows no budget of thinking tokens")
+    return think
+
+
+def _put_format(body: dict[str, Any], wanted: OutputFormat, losses: Losses) -> None:
+    losses.foreign(wanted.extensions, PROTOCOL, "output_format")
+    if wanted.kind == "json":
+        body["format"] = "json"
+    elif wanted.kind == "json_schema":
+        body["format"] = dict(wanted.schema or {"type": "object"})
+
+
+def _tools(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
+    choice = request.tool_choice
+    if request.parallel_tool_calls is not None:
+        losses.add("parallel_tool_calls", "parallel_tool_calls", "Ollama leaves it to the model")
+    if choice is not None and choice.mode == "none":
+        return []
+    allowed = set(choice.names) if choice is not None and choice.names else None
+    if choice is not None and choice.mode in ("required", "named"):
+        losses.add("tool_choice", "tool_choice", "Ollama cannot force a call")
+    encoded = []
+    for index, tool in enumerate(request.tools):
+        if isinstance(tool, ProviderTool):
+            losses.add(f"tool.{tool.kind}", f"tools[{index}]", f"only {tool.protocol} runs it")
+        elif allowed is None or tool.name in allowed:
+            encoded.append(_tool(tool, index, losses))
+    return encoded
+
+
+def _tool(tool: Tool, index: int, losses: Losses) -> dict[str, Any]:
+    losses.foreign(tool.extensions, PROTOCOL, f"tools[{index}]")
+    if tool.strict is not None:
+        losses.add("tool.strict", f"tools[{index}].strict", "Ollama has no strict tools")
+    own = dict(tool.extensions.get(PROTOCOL, {}))
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    function["parameters"] = dict(tool.parameters or {"type": "object", "properties": {}})
+    function.update(own.pop("function", {}))
+    return {"type": "function", "function": function, **own}
+
+
+def _messages(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
+    messages = request.messages
+    if request.instructions:
+        messages = (Message("system", request.instructions), *messages)
+    for index, message in enumerate(request.messages):
+        losses.foreign(message.extensions, PROTOCOL, f"messages[{index}]")
+        if message.name is not None:
+            losses.add("message.name", f"messages[{index}].name", "Ollama has no names of speakers")
+    ordered, repairs = normalise(messages, RULES)
+    losses.extend(repairs)
+    names = {
+        part.id: part.name for message in ordered for part in message.parts if isinstance(part, ToolCall)
+    }
+    encoded: list[dict[str, Any]] = []
+    for index, message in enumerate(_joined_assistant(ordered)):
+        if message.role == "tool":
+            for part in message.parts:
+                if isinstance(part, ToolResult):
+                    encoded.append(_result(part, names, f"messages[{index}]", losses))
+        else:
+            encoded.append(_message(message, f"messages[{index}]", losses))
+    return encoded
+
+
+def _joined_assistant(messages: tuple[Message, ...]) -> list[Message]:
+    """Pieces of one assistant turn (its thinking, its words, its calls) as one message."""
+    joined: list[Message] = []
+    for message in messages:
+        if joined and joined[-1].role == message.role == "assistant":
+            before = joined[-1]
+            extensions = merge_extensions(before.extensions, message.extensions)
+            joined[-1] = Message("assistant", before.parts + message.parts, extensions=extensions)
+        else:
+            joined.append(message)
+    return joined
+
+
+def _message(message: Message, where: str, losses: Losses) -> dict[str, Any]:
+    role = "system" if message.role == "developer" else message.role
+    said = _Said(where, losses)
+    for part in message.parts:
+        said.take(part)
+    encoded: dict[str, Any] = {"role": role, "content": said.text}
+    if said.thinking:
+        encoded["thinking"] = "\n\n".join(said.thinking)
+    if said.images:
+        encoded["images"] = said.images
+    if said.calls:
+        encoded["tool_calls"] = said.calls
+    encoded.update(message.extensions.get(PROTOCOL, {}))
+    return encoded
+
+
+def _result(result: ToolResult, names: Mapping[str, str], where: str, losses: Losses) -> dict[str, Any]:
+    losses.foreign(result.extensions, PROTOCOL, where)
+    said = _Said(where, losses)
+    for part in result.content:
+        said.take(part)
+    text = said.text
+    if result.is_error:
+        losses.add("tool_result.is_error", where, "told in words")
+        text = text if text.lower().startswith("error") else f"Error: {text}"
+    encoded: dict[str, Any] = {"role": "tool", "content": text}
+    if name := result.name or names.get(result.call_id):
+        encoded["tool_name"] = name
+    encoded["tool_call_id"] = result.call_id
+    if said.images:
+        encoded["images"] = said.images
+    return encoded
+
+
+class _Said:
+    """Gathers the parts of one message into Ollama's separate fields."""
+
+    def __init__(self, where: str, losses: Losses) -> None:
+        self._where = where
+        self._losses = losses
+        self._texts: list[str] = []
+        self.thinking: list[str] = []
+        self.images: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(text for text in self._texts if text)
+
+    def take(self, part: Part) -> None:
+        losses, where = self._losses, self._where
+        if not isinstance(part, Opaque):
+            losses.foreign(part.extensions, PROTOCOL, where)
+        match part:
+            case Text(text) | Refusal(text):
+                self._texts.append(text)
+            case Thinking(text, signature):
+                if signature is not None:
+                    losses.add("thinking.signature", where, f"only {signature.origin} can read it")
+                if text:
+                    self.thinking.append(text)
+            case Media():
+                self._media(part)
+            case ToolCall():
+                self._call(part)
+            case ToolResult():
+                losses.add("tool_result", where, "a result within a result")
+            case Opaque(protocol, kind, _, text):
+                losses.add(f"item.{kind}", where, f"only {protocol} has it")
+                if text:
+                    self._texts.append(text)
+
+    def _media(self, part: Media) -> None:
+        match part.source:
+            case Base64Source(data) if part.kind == "image":
+                self.images.append(data)
+            case PlainTextSource(text):
+                self._texts.append(f"{part.name}:\n{text}" if part.name else text)
+            case source:
+                name = part.name or (source.url if isinstance(source, UrlSource) else part.media_type)
+                self._losses.add(f"media.{part.kind}", self._where, "Ollama takes images as base64 only")
+                self._texts.append(f"[{part.kind} {name} cannot be shown to this model]")
+
+    def _call(self, call: ToolCall) -> None:
+        if call.signature is not None:
+            self._losses.add("thinking.signature", self._where, f"only {call.signature.origin} can read it")
+        arguments = load_object(call.arguments) if call.kind == "function" else {"input": call.arguments}
+        if arguments is None:
+            self._losses.add("tool_call.arguments", self._where, "not a JSON object; carried as text")
+            arguments = {"arguments": call.arguments}
+        function = {"index": len(self.calls), "name": call.name, "arguments": arguments}
+        self.calls.append({"id": call.id, "function": function})

@@ -1,0 +1,218 @@
+"""Ollama's answers, whole: read from an upstream, written for a client.
+
+https://docs.ollama.com/api/chat. Durations are in nanoseconds; the hub has none to tell, but Ollama's
+clients divide by them, so they are there and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.canonical import (
+    NO_EXTENSIONS,
+    Base64Source,
+    ChatResponse,
+    Choice,
+    Extensions,
+    FinishReason,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    StopReason,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+)
+from adapters.codec import Reply
+from adapters.errors import InvalidResponse
+from adapters.jsontext import dump, load_object
+from adapters.losses import Losses
+from adapters.ollama.request_decode import PROTOCOL
+
+DONE_REASONS: dict[StopReason, str] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "context_window": "length",
+    "tool_calls": "stop",
+    "content_filter": "stop",
+    "refusal": "stop",
+    "pause": "stop",
+    "error": "stop",
+    "other": "stop",
+}
+"""Canonical -> `done_reason`."""
+
+STOP_REASONS: dict[str, StopReason] = {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
+
+_TOP = frozenset({"model", "created_at", "message", "response", "thinking", "done", "done_reason"}) | {
+    "prompt_eval_count",
+    "eval_count",
+}
+_DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+
+
+# ---------------------------------------------------------------- from an upstream
+
+
+def decode_response(body: Mapping[str, Any]) -> ChatResponse:
+    message = body.get("message")
+    if not isinstance(message, Mapping):
+        if not isinstance(body.get("response"), str):
+            raise InvalidResponse("neither `message` nor `response`", where="message")
+        message = {"content": body["response"], "thinking": body.get("thinking")}
+    parts = list(message_parts(message))
+    rest = {key: value for key, value in body.items() if key not in _TOP}
+    return ChatResponse(
+        id="",
+        model=str(body.get("model") or ""),
+        choices=(Choice(tuple(parts), finish_reason(body, parts)),),
+        usage=usage(body),
+        extensions={PROTOCOL: rest} if rest else NO_EXTENSIONS,
+    )
+
+
+def message_parts(message: Mapping[str, Any]) -> Iterable[Part]:
+    """The parts of a message or of a stream's piece of one."""
+    thinking, content = message.get("thinking"), message.get("content")
+    if isinstance(thinking, str) and thinking:
+        yield Thinking(thinking)
+    if isinstance(content, str) and content:
+        yield Text(content)
+    for image in _list(message.get("images")):
+        if isinstance(image, str):
+            yield Media("image", Base64Source(image), "image/png")
+    for call in _list(message.get("tool_calls")):
+        if isinstance(call, Mapping) and isinstance(call.get("function"), Mapping):
+            yield _call(call)
+
+
+def _call(call: Mapping[str, Any]) -> ToolCall:
+    """An id of "" where Ollama gave none: the hub mints one for the client."""
+    function = call["function"]
+    arguments = function.get("arguments")
+    text = arguments if isinstance(arguments, str) else dump(arguments if arguments is not None else {})
+    identity = call.get("id")
+    return ToolCall(
+        id=identity if isinstance(identity, str) else "", name=str(function.get("name") or ""), arguments=text
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def finish_reason(body: Mapping[str, Any], parts: Iterable[Part]) -> FinishReason:
+    """Ollama says `stop` for a turn with tool calls, too."""
+    raw = body.get("done_reason")
+    raw = raw if isinstance(raw, str) else None
+    unified: StopReason = STOP_REASONS.get(raw or "stop", "other")
+    if unified == "stop" and any(isinstance(part, ToolCall) for part in parts):
+        unified = "tool_calls"
+    return FinishReason(unified, raw)
+
+
+def usage(body: Mapping[str, Any]) -> Usage | None:
+    read, written = body.get("prompt_eval_count"), body.get("eval_count")
+    if not isinstance(read, int) and not isinstance(written, int):
+        return None
+    return Usage(
+        input_tokens=read if isinstance(read, int) else 0,
+        output_tokens=written if isinstance(written, int) else 0,
+    )
+
+
+# ---------------------------------------------------------------- for a client
+
+
+def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any], Losses]:
+    losses = Losses()
+    for choice in response.choices[1:]:
+        losses.add("n", f"choices[{choice.index}]", "Ollama gives one answer")
+    first = response.choices[0] if response.choices else Choice((), FinishReason("other"))
+    piece = message_of(first.parts, losses)
+    body = head(response.model, reply)
+    body.update(as_reply(piece, reply))
+    body.update(tail(first.finish, response.usage, response.extensions))
+    return body, losses
+
+
+def head(model: str, reply: Reply) -> dict[str, Any]:
+    return {"model": model or reply.request.model, "created_at": timestamp(reply.created)}
+
+
+def timestamp(seconds: int) -> str:
+    """RFC 3339, as Ollama writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", ".000000Z")
+
+
+def as_reply(message: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    """`/api/generate` has `response` and `thinking` at the top, `/api/chat` a message."""
+    if reply.action != "generate":
+        return {"message": message}
+    flat = {"response": message["content"]}
+    if "thinking" in message:
+        flat["thinking"] = message["thinking"]
+    return flat
+
+
+def tail(finish: FinishReason, usage: Usage | None, extensions: Extensions) -> dict[str, Any]:
+    """What the last object has besides."""
+    counted = usage or Usage()
+    return {
+        "done_reason": DONE_REASONS[finish.unified],
+        "done": True,
+        **dict.fromkeys(_DURATIONS, 1),
+        "prompt_eval_count": counted.input_tokens,
+        "eval_count": counted.output_tokens,
+        **extensions.get(PROTOCOL, {}),
+    }
+
+
+def message_of(parts: Iterable[Part], losses: Losses) -> dict[str, Any]:
+    """An assistant's message; calls are numbered from 0."""
+    content: list[str] = []
+    thinking: list[str] = []
+    images: list[str] = []
+    calls: list[dict[str, Any]] = []
+    for part in parts:
+        match part:
+            case Text(text) | Refusal(text):
+                content.append(text)
+            case Thinking(text, signature):
+                thinking.append(text)
+                if signature is not None:
+                    losses.add("thinking.signature", "", "Ollama has no place for it")
+            case ToolCall():
+                calls.append(encode_call(part, len(calls), losses))
+            case Media(kind="image", source=Base64Source(data)):
+                images.append(data)
+            case Media():
+                losses.add(f"media.{part.kind}", "", "Ollama answers with images only")
+            case Opaque(_, kind, _, text):
+                losses.add(f"item.{kind}", "", "Ollama has no such item")
+                content.append(text)
+            case _:
+                losses.add(part.tag, "", "Ollama's answers have no such part")
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(content)}
+    if thinking:
+        message["thinking"] = "".join(thinking)
+    if images:
+        message["images"] = images
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def encode_call(call: ToolCall, index: int, losses: Losses) -> dict[str, Any]:
+    if call.signature is not None:
+        losses.add("thinking.signature", "", "Ollama has no place for it")
+    arguments = load_object(call.arguments) if call.kind == "function" else {"input": call.arguments}
+    if arguments is None:
+        losses.add("tool_call.arguments", "", "not a JSON object; carried as text")
+        arguments = {"arguments": call.arguments}
+    return {"id": call.id, "function": {"index": index, "name": call.name, "arguments": arguments}}

@@ -1,0 +1,198 @@
+"""Ollama's streams: one JSON object a line. https://docs.ollama.com/api/streaming"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from adapters.assemble import broken_stream, merge_extensions
+from adapters.canonical import (
+    NO_EXTENSIONS,
+    ChatError,
+    Extensions,
+    Failure,
+    Finish,
+    FinishReason,
+    Media,
+    Part,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    Refusal,
+    StreamEnd,
+    StreamEvent,
+    StreamStart,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+    UsageUpdate,
+)
+from adapters.codec import Reply
+from adapters.errors import STATUS
+from adapters.framing import NdjsonDecoder
+from adapters.jsontext import dump_bytes, load_object
+from adapters.losses import Losses
+from adapters.ollama.response import as_reply, finish_reason, head, message_of, message_parts, tail, usage
+
+
+class Decoder:
+    """An upstream's lines to events."""
+
+    def __init__(self) -> None:
+        self._lines = NdjsonDecoder()
+        self._started = False
+        self._over = False
+        self._next = 0
+        self._open: Part | None = None
+        self._called: list[Part] = []
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        for line in self._lines.feed(data):
+            self._line(line, events)
+        return events
+
+    def close(self) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        for line in self._lines.close():
+            self._line(line, events)
+        if not self._over:
+            self._fail(broken_stream(), events)
+        return events
+
+    def _line(self, line: bytes, events: list[StreamEvent]) -> None:
+        if self._over:
+            return
+        piece = load_object(line)
+        if piece is None:
+            self._fail(broken_stream("the upstream sent a line that is not a JSON object"), events)
+            return
+        if "error" in piece:
+            self._fail(ChatError("upstream", _error_text(piece["error"]), STATUS["upstream"]), events)
+            return
+        if not self._started:
+            self._started = True
+            events.append(StreamStart("", str(piece.get("model") or "")))
+        message = piece.get("message")
+        if not isinstance(message, dict):
+            message = {"content": piece.get("response"), "thinking": piece.get("thinking")}
+        for part in message_parts(message):
+            self._part(part, events)
+        if piece.get("done"):
+            self._finish(piece, events)
+
+    def _part(self, part: Part, events: list[StreamEvent]) -> None:
+        if isinstance(part, Text | Thinking):
+            if type(self._open) is not type(part):
+                self._end(events)
+                self._open = Text("") if isinstance(part, Text) else Thinking("")
+                events.append(PartStart(self._next, self._open))
+            events.append(PartDelta(self._next, part.text))
+            return
+        self._end(events)
+        if isinstance(part, ToolCall):
+            self._called.append(part)
+            events.append(PartStart(self._next, ToolCall(part.id, part.name)))
+            events.append(PartDelta(self._next, part.arguments))
+        else:
+            events.append(PartStart(self._next, part))
+        events.append(PartEnd(self._next))
+        self._next += 1
+
+    def _end(self, events: list[StreamEvent]) -> None:
+        if self._open is not None:
+            events.append(PartEnd(self._next))
+            self._open = None
+            self._next += 1
+
+    def _finish(self, piece: dict[str, Any], events: list[StreamEvent]) -> None:
+        self._end(events)
+        events.append(Finish(finish_reason(piece, self._called)))
+        if (counted := usage(piece)) is not None:
+            events.append(UsageUpdate(counted))
+        events.append(StreamEnd())
+        self._over = True
+
+    def _fail(self, error: ChatError, events: list[StreamEvent]) -> None:
+        self._over = True
+        events.append(Failure(error))
+
+
+def _error_text(error: Any) -> str:
+    return error if isinstance(error, str) else "the upstream reports an error"
+
+
+class Encoder:
+    """Events to lines for a client. Calls go out whole, when their arguments are complete."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._model = ""
+        self._kinds: dict[int, Part] = {}
+        self._arguments: dict[int, list[str]] = {}
+        self._calls = 0
+        self._usage: Usage | None = None
+        self._reason = FinishReason("other")
+        self._extensions: Extensions = NO_EXTENSIONS
+
+    def encode(self, events: Iterable[StreamEvent]) -> bytes:
+        return b"".join([self._one(event) for event in events])
+
+    def _one(self, event: StreamEvent) -> bytes:
+        match event:
+            case PartDelta(index, text, 0):
+                return self._delta(index, text)
+            case PartStart(index, part, 0):
+                self._kinds[index] = part
+                return self._message((part,)) if isinstance(part, Media) else b""
+            case PartEnd(index, 0):
+                return self._call(index)
+            case StreamStart() as start:
+                self._model, self._usage = start.model, start.usage
+                self._extensions = start.extensions
+            case UsageUpdate(counted):
+                self._usage = counted
+            case Finish(reason, 0):
+                self._reason = reason
+            case StreamEnd(extensions):
+                self._extensions = merge_extensions(self._extensions, extensions)
+                return self._last()
+            case Failure(error):
+                return dump_bytes({"error": error.message}) + b"\n"
+            case _:
+                pass  # a further choice, or a keep-alive, for which NDJSON has no form
+        return b""
+
+    def _delta(self, index: int, text: str) -> bytes:
+        match self._kinds.get(index):
+            case Text() | Refusal():
+                return self._message((Text(text),))
+            case Thinking():
+                return self._message((Thinking(text),))
+            case ToolCall():
+                self._arguments.setdefault(index, []).append(text)
+        return b""
+
+    def _call(self, index: int) -> bytes:
+        part = self._kinds.pop(index, None)
+        if not isinstance(part, ToolCall):
+            return b""
+        arguments = "".join(self._arguments.pop(index, []))
+        line = self._message((ToolCall(part.id, part.name, arguments, part.kind),), first_call=self._calls)
+        self._calls += 1
+        return line
+
+    def _message(self, parts: tuple[Part, ...], first_call: int = 0) -> bytes:
+        message = message_of(parts, Losses())
+        for call in message.get("tool_calls", ()):
+            call["function"]["index"] = first_call
+        return self._line(message, {"done": False})
+
+    def _last(self) -> bytes:
+        empty = {"role": "assistant", "content": ""}
+        return self._line(empty, tail(self._reason, self._usage, self._extensions))
+
+    def _line(self, message: dict[str, Any], rest: dict[str, Any]) -> bytes:
+        line = {**head(self._model, self._reply), **as_reply(message, self._reply), **rest}
+        return dump_bytes(line) + b"\n"
