@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from hub.settings.document import Document
 from hub.settings.known_providers import KNOWN_PROVIDERS
+from hub.settings.model import Settings
 from hub.settings.problems import KeyPath
 from hub.settings.words import nearest_hint
 
@@ -25,6 +26,9 @@ RESERVED_GROUP_NAMES = frozenset(
 PATH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 TOOL_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,48}")
 """A server's name begins its tools' names, and chat providers take `[a-zA-Z0-9_-]{1,64}` for those."""
+
+VERSION_BY_SDK = {"anthropic": "/v1", "gemini": "/v1beta", "ollama": "/api"}
+"""What the SDKs of these protocols put after their base URL."""
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -148,6 +152,30 @@ def _providers(document: Document, environ: Mapping[str, str]) -> None:
                 document.refuse(
                     (*path, "base_url"), "must end with its path", "leave out what follows `?` or `#`"
                 )
+
+
+def _advice(document: Document, environ: Mapping[str, str]) -> None:
+    """Notes on what is allowed and yet hardly meant."""
+    port = str(document.section("server").get("port", Settings().server.port))
+    used = {target.get("provider") for _, target in _all_targets(document)}
+    for name in sorted(name for name in used if isinstance(name, str)):
+        provider, known = document.section("providers").get(name), KNOWN_PROVIDERS.get(name)
+        own = provider if isinstance(provider, dict) else {}
+        url = own.get("base_url") or (known.url(environ) if known is not None else "")
+        parts = urlsplit_or_none(url) if isinstance(url, str) else None
+        if parts is None:
+            continue
+        if is_loopback(parts.hostname or "") and str(parts.port) == port:
+            document.notes.append(
+                f"the provider {name} is at {url}, which is the hub's own port; "
+                "start the hub with another --port, or that server on another one"
+            )
+        protocol = own.get("protocol") or (known.protocol if known is not None else None)
+        if protocol in VERSION_BY_SDK and parts.path.rstrip("/").endswith(VERSION_BY_SDK[protocol]):
+            document.notes.append(
+                f"providers.{name}: the protocol {protocol} adds {VERSION_BY_SDK[protocol]} itself, "
+                "leave it out of base_url unless the server wants it twice"
+            )
 
 
 def _complete_provider(document: Document, name: str, provider: dict[str, Any]) -> None:
@@ -293,4 +321,5 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     _keys,
     _listening,
     _browsers,
+    _advice,
 )

@@ -69,7 +69,7 @@ def parse(text: str) -> Document:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise SettingsError([_syntax_problem(error)]) from None
+        raise SettingsError([_syntax_problem(error, text)]) from None
     except yaml.YAMLError as error:
         raise SettingsError([Problem(None, "", f"not readable as YAML: {error}")]) from None
     except (RecursionError, ValueError):
@@ -111,10 +111,16 @@ class PlainText(str):
     __slots__ = ()
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     reason = " ".join(part for part in (error.context, error.problem) if part)
-    hint = "indent with spaces, not tabs" if "'\\t'" in reason else ""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    hint = ""
+    if "'\\t'" in reason:
+        hint = "indent with spaces, not tabs"
+    elif "flow" in reason and "${" in line:
+        hint = 'between { } or [ ] a variable needs quotes, "${NAME}"'
     return Problem(mark.line + 1 if mark else None, "", f"not readable as YAML: {reason}", hint)
 
 

@@ -26,7 +26,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 def apply_environment(document: Document, environ: Mapping[str, str]) -> None:
     """Put the `HUB_SECTION__NAME__KEY=value` variables over the file's values.
 
-    Names are compared without regard to case and with `-` and `.` read as `_`, so that
+    Names are compared without regard to case, `-`, `.` and `_`, so that
     `HUB_PROVIDERS__MY_LOCAL__API_KEY` means the provider `my-local`. A value that starts
     with `[` or `{` is read as YAML, any other is the value itself.
     Variables with another beginning than a section's name (`HUB_TOKEN`) are nobody's business here.
@@ -70,7 +70,7 @@ def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[-._]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).casefold()
+    return re.sub(r"[-._]", "", name).casefold()
 
 
 def _read(document: Document, value: str, source: str) -> Any:

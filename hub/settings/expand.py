@@ -8,6 +8,7 @@
 | `${workspaceFolder}` | the folder of the settings file |
 | `${userHome}` | the home folder |
 | `${pathSeparator}` `${/}` | `/`, or `\\` on Windows |
+| `${HUB_PYTHON}` | the Python that runs the hub, for MCP servers installed beside it |
 
 `{env:VAR}` (opencode) is read below `mcpServers` alone, since only pasted blocks use it.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from hub.settings.problems import KeyPath
 _REFERENCE = re.compile(r"\$(?P<escape>\$)?\{(?P<name>[^{}]*)\}")
 _OPENCODE = re.compile(r"(?<!\$)\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _VARIABLE = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
-_EDITOR = {"workspaceFolder", "workspaceFolderBasename", "userHome", "pathSeparator", "/"}
+_EDITOR = {"workspaceFolder", "workspaceFolderBasename", "userHome", "pathSeparator", "/", "HUB_PYTHON"}
 
 
 class Unresolvable(Exception):
@@ -119,5 +121,7 @@ def _editor_variable(name: str, folder: Path) -> str:
             return folder.name
         case "userHome":
             return str(Path.home())
+        case "HUB_PYTHON":
+            return sys.executable
         case _:
             return os.sep

@@ -78,6 +78,7 @@ def load_settings(
     _fill_empty(document)
     expand(document, environ, folder)
     files += ide.normalise_servers(document, folder)
+    _resolve_weights(document, folder)
     checks.check(document, environ)
     settings = _validate(document)
     if document.problems or settings is None:
@@ -118,6 +119,15 @@ def _fill_empty(document: Document) -> None:
         for key, value in document.section(name).items():
             if value is None and name != "server":
                 document.section(name)[key] = {}
+
+
+def _resolve_weights(document: Document, folder: Path) -> None:
+    """A relative GGUF file counts from the settings file, wherever the hub was started."""
+    for provider in document.section("providers").values():
+        embedded = provider.get("embedded") if isinstance(provider, dict) else None
+        model = embedded.get("model") if isinstance(embedded, dict) else None
+        if isinstance(embedded, dict) and isinstance(model, str) and model.endswith(".gguf"):
+            embedded["model"] = str(folder / Path(model).expanduser())
 
 
 def _validate(document: Document) -> Settings | None:

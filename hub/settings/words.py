@@ -39,7 +39,16 @@ MESSAGES = {
     "less_than_equal": "must be at most {le}{shown}",
 }
 
-KINDS = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing", bool: "true or false"}
+CONTAINERS = frozenset({"model_type", "dict_type", "mapping_type", "tuple_type", "list_type"})
+
+KINDS = {
+    str: "a text",
+    dict: "a mapping",
+    list: "a list",
+    tuple: "a list",
+    type(None): "nothing",
+    bool: "true or false",
+}
 
 
 def explain(document: Document, error: ValidationError) -> None:
@@ -54,7 +63,7 @@ def explain(document: Document, error: ValidationError) -> None:
             case "value_error":
                 document.refuse(path, str(context["error"]))
             case kind if kind in MESSAGES:
-                shown = _shown(document, path, finding["input"])
+                shown = _shown(document, path, finding["input"], whole=kind in CONTAINERS)
                 message = MESSAGES[kind].format(key=path[-1] if path else "", shown=shown, **context)
                 hint = ""
                 if kind == "literal_error" and shown:
@@ -89,11 +98,11 @@ def known_keys(path: KeyPath) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _shown(document: Document, path: KeyPath, value: object) -> str:
-    """The value as written, unless a variable stood in it, which may be a secret."""
+def _shown(document: Document, path: KeyPath, value: object, *, whole: bool) -> str:
+    """The value as written, unless it may be secret: from a variable, or in a `whole` mapping's place."""
     if path in document.expanded:
         return ", not what its variable has"
-    if isinstance(value, str):
+    if isinstance(value, str) and not whole:
         return f", not `{value}`" if len(value) <= 60 and not _holds_secret(path) else ""
     return f", not {KINDS[type(value)]}" if type(value) in KINDS else ""
 
