@@ -1,0 +1,265 @@
+"""The catalogue: which public name or URI means what on which server, per endpoint.
+
+Built anew, as immutable views, whenever a server's listing or the settings change. Names and URIs
+are looked up in tables; a name is never split, because `a` + `b_c` and `a_b` + `c` look alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from hub.downstream.listing import Definition, Kind, Listing
+from hub.settings.model import ProfileSettings
+
+LONGEST_NAME = 64
+"""Clients refuse longer names, or other characters than these (MCP clients: 60-64, `[a-zA-Z0-9_-]`)."""
+_FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
+_HASH_CHARACTERS = 8
+
+_UI_POINTERS = (("ui", "resourceUri"), ("ui/resourceUri",))
+"""Where a tool's `_meta` names a resource of its own server (MCP Apps, current and older form)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A tool or prompt as one endpoint shows it."""
+
+    public: str
+    server: str
+    original: str
+    definition: Definition
+    """As the server gave it, but for the name (and a pointer to a resource) on shared endpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class UriTable:
+    """Public URIs of one server on a shared endpoint: a prefix, different for each server.
+
+    The prefix ends in `/` and the quoted server name before it has none, so no prefix begins
+    another one. Every URI of a server can be written this way, also one in a result that no list
+    names. `ui:` stays the scheme of `ui:` resources, because hosts of MCP Apps look at it.
+    """
+
+    server: str
+    rules: tuple[tuple[str, str], ...]
+    """`(prefix of the original, prefix of the public one)`; the first that matches counts."""
+
+    @classmethod
+    def shared(cls, server: str) -> UriTable:
+        name = quote(server, safe="")
+        return cls(server, (("ui://", f"ui://{name}/"), ("", f"hub://{name}/")))
+
+    @classmethod
+    def own(cls, server: str) -> UriTable:
+        return cls(server, (("", ""),))
+
+    def public(self, uri: str) -> str:
+        return next(new + uri[len(old) :] for old, new in self.rules if uri.startswith(old))
+
+    def original(self, uri: str) -> str | None:
+        return next((old + uri[len(new) :] for old, new in self.rules if uri.startswith(new)), None)
+
+    @property
+    def verbatim(self) -> bool:
+        return self.rules == (("", ""),)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one endpoint shows: complete lists and the tables behind them."""
+
+    tools: tuple[Item, ...] = ()
+    prompts: tuple[Item, ...] = ()
+    resources: tuple[Definition, ...] = ()
+    templates: tuple[Definition, ...] = ()
+    instructions: str | None = None
+    tool_by_name: Mapping[str, Item] = field(default_factory=dict, compare=False)
+    prompt_by_name: Mapping[str, Item] = field(default_factory=dict, compare=False)
+    uris: Mapping[str, UriTable] = field(default_factory=dict, compare=False)
+    """By server, also of servers that offer nothing just now."""
+
+    def changed_kinds(self, before: View) -> tuple[Kind, ...]:
+        """The kinds whose lists a client would find different."""
+        changes: tuple[tuple[Kind, bool], ...] = (
+            ("tools", self.tools != before.tools),
+            ("resources", (self.resources, self.templates) != (before.resources, before.templates)),
+            ("prompts", self.prompts != before.prompts),
+        )
+        return tuple(kind for kind, changed in changes if changed)
+
+    def find_uri(self, uri: str) -> tuple[str, str] | None:
+        """`(server, original URI)` of a public one."""
+        for table in self.uris.values():
+            if (original := table.original(uri)) is not None:
+                return table.server, original
+        return None
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        item = self.tool_by_name.get(name)
+        return item.definition.get("inputSchema") if item is not None else None
+
+
+class Names:
+    """Public names for what servers call their tools and prompts: `{server}_{name}`.
+
+    A plain name that could be read as another configured server's, is too long, or has characters
+    that clients refuse gets a hash of server and name instead of its end. This depends on the
+    configured servers alone, not on which of them are up, so names are stable over restarts.
+    """
+
+    def __init__(self, servers: Iterable[str]) -> None:
+        self._prefixes = {server: _FORBIDDEN.sub("_", server) + "_" for server in servers}
+
+    def prefix(self, server: str) -> str:
+        """With what the plain names of a server begin."""
+        return self._prefixes[server]
+
+    def public(self, server: str, original: str) -> str:
+        exact = f"{server}_{original}"
+        plain = _FORBIDDEN.sub("_", exact)
+        if plain == exact and len(plain) <= LONGEST_NAME and not self._ambiguous(server, plain):
+            return plain
+        digest = hashlib.sha256(f"{len(server)}:{server}{original}".encode()).hexdigest()
+        return f"{plain[: LONGEST_NAME - _HASH_CHARACTERS - 1]}_{digest[:_HASH_CHARACTERS]}"
+
+    def _ambiguous(self, server: str, plain: str) -> bool:
+        own = len(self._prefixes.get(server, ""))
+        return any(
+            other != server and len(prefix) >= own and plain.startswith(prefix)
+            for other, prefix in self._prefixes.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All views: `everything` for `/mcp`, by name for the others. A profile hides a server of its name."""
+
+    everything: View = View()
+    by_name: Mapping[str, View] = field(default_factory=dict)
+
+    @classmethod
+    def build(
+        cls,
+        servers: Sequence[str],
+        listings: Mapping[str, Listing],
+        profiles: Mapping[str, ProfileSettings],
+    ) -> Catalog:
+        """`servers` are all configured ones, in the settings' order; `listings` of those that are up."""
+        everything = _shared_view(servers, listings)
+        views = {name: _own_view(name, listings.get(name, Listing())) for name in servers}
+        views |= {name: _profile_view(profile, servers, everything) for name, profile in profiles.items()}
+        return cls(everything, MappingProxyType(views))
+
+
+def _own_view(server: str, listing: Listing) -> View:
+    def items(definitions: Sequence[Definition]) -> tuple[Item, ...]:
+        return tuple(
+            Item(str(d.get("name")), server, str(d.get("name")), d) for d in _first_of_each(definitions)
+        )
+
+    return _view(
+        items(listing.tools),
+        items(listing.prompts),
+        listing.resources,
+        listing.templates,
+        {server: UriTable.own(server)},
+        listing.instructions,
+    )
+
+
+def _shared_view(servers: Sequence[str], listings: Mapping[str, Listing]) -> View:
+    names = Names(servers)
+    uris = {server: UriTable.shared(server) for server in servers}
+    tools: list[Item] = []
+    prompts: list[Item] = []
+    resources: list[Definition] = []
+    templates: list[Definition] = []
+    for server in servers:
+        listing = listings.get(server, Listing())
+        table = uris[server]
+        tools += [_renamed(names, server, d, table) for d in _first_of_each(listing.tools)]
+        prompts += [_renamed(names, server, d, table) for d in _first_of_each(listing.prompts)]
+        resources += [_moved(d, "uri", table) for d in listing.resources]
+        templates += [_moved(d, "uriTemplate", table) for d in listing.templates]
+    told = [(server, listings[server].instructions) for server in servers if server in listings]
+    instructions = "\n\n".join(f"# {server}\n{text}" for server, text in told if text) or None
+    return _view(tuple(tools), tuple(prompts), tuple(resources), tuple(templates), uris, instructions)
+
+
+def _profile_view(profile: ProfileSettings, servers: Sequence[str], everything: View) -> View:
+    shown = set(servers) if profile.servers is None else set(servers) & set(profile.servers)
+    tables = {server: table for server, table in everything.uris.items() if server in shown}
+
+    def visible(name: str) -> bool:
+        return any(fnmatchcase(name, glob) for glob in profile.tools.include) and not any(
+            fnmatchcase(name, glob) for glob in profile.tools.exclude
+        )
+
+    def owned(definition: Definition, key: str) -> bool:
+        return any(table.original(str(definition.get(key))) is not None for table in tables.values())
+
+    return _view(
+        tuple(item for item in everything.tools if item.server in shown and visible(item.public)),
+        tuple(item for item in everything.prompts if item.server in shown),
+        tuple(d for d in everything.resources if owned(d, "uri")),
+        tuple(d for d in everything.templates if owned(d, "uriTemplate")),
+        tables,
+        None,
+    )
+
+
+def _view(
+    tools: tuple[Item, ...],
+    prompts: tuple[Item, ...],
+    resources: tuple[Definition, ...],
+    templates: tuple[Definition, ...],
+    uris: Mapping[str, UriTable],
+    instructions: str | None,
+) -> View:
+    return View(
+        tools,
+        prompts,
+        resources,
+        templates,
+        instructions,
+        MappingProxyType({item.public: item for item in tools}),
+        MappingProxyType({item.public: item for item in prompts}),
+        MappingProxyType(dict(uris)),
+    )
+
+
+def _first_of_each(definitions: Sequence[Definition]) -> list[Definition]:
+    """A name that a server lists twice can only be called once."""
+    seen: dict[str, Definition] = {}
+    for definition in definitions:
+        seen.setdefault(str(definition.get("name")), definition)
+    return list(seen.values())
+
+
+def _renamed(names: Names, server: str, definition: Definition, table: UriTable) -> Item:
+    original = str(definition.get("name"))
+    public = names.public(server, original)
+    return Item(public, server, original, _with_ui_pointer({**definition, "name": public}, table))
+
+
+def _moved(definition: Definition, key: str, table: UriTable) -> Definition:
+    return {**definition, key: table.public(str(definition.get(key)))}
+
+
+def _with_ui_pointer(definition: Definition, table: UriTable) -> Definition:
+    meta = definition.get("_meta")
+    if not isinstance(meta, dict):
+        return definition
+    for path in _UI_POINTERS:
+        parent, key = (meta.get(path[0]), path[1]) if len(path) == 2 else (meta, path[0])
+        if isinstance(parent, dict) and isinstance(uri := parent.get(key), str):
+            changed = {**parent, key: table.public(uri)}
+            meta = {**meta, path[0]: changed} if len(path) == 2 else changed
+    return {**definition, "_meta": meta}

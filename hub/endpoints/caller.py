@@ -1,0 +1,76 @@
+"""The client behind a request on an endpoint, as a downstream session needs to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.server.connection import Connection, allowed_log_levels
+from mcp.server.context import ServerRequestContext
+from mcp.shared.dispatcher import DispatchContext
+from mcp_types import LOG_LEVEL_META_KEY
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from hub.catalog import UriTable
+from hub.downstream import Caller
+from hub.endpoints.connections import LegacyClient
+
+Context = ServerRequestContext[Any, Any]
+_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+
+def connection_of(context: Context) -> Connection:
+    """The connection behind a request. The SDK's session keeps it private and offers no other way
+    to tell two clients apart or to notify one outside of a request."""
+    return context.session._connection  # noqa: SLF001
+
+
+def channel_of(context: Context) -> DispatchContext[Any]:
+    """The request's own channel, raw: the typed helpers drop whatever their models do not know."""
+    return context.session._request_outbound  # noqa: SLF001
+
+
+def is_modern(context: Context) -> bool:
+    return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+class EndpointCaller(Caller):
+    """One request of one client."""
+
+    def __init__(self, context: Context, client: LegacyClient | None, table: UriTable) -> None:
+        connection = connection_of(context)
+        capabilities = connection.client_capabilities
+        self._channel = channel_of(context)
+        self._token = (context.meta or {}).get("progressToken")
+        self._table = table
+        self.protocol_version = context.protocol_version
+        self.capabilities = (
+            capabilities.model_dump(by_alias=True, mode="json", exclude_none=True) if capabilities else {}
+        )
+        if client is None:
+            # Stateless: two requests may be two clients. Only the request itself is certain.
+            self.key: object = self._channel
+            self.can_be_asked = False
+            level = (context.meta or {}).get(LOG_LEVEL_META_KEY)
+            self.log_level = level if isinstance(level, str) else None
+            self._levels: frozenset[str] = allowed_log_levels(context.protocol_version, context.meta)
+        else:
+            self.key = client
+            self.can_be_asked = context.session.can_send_request
+            self.log_level = client.log_level or "info"
+            lowest = _LEVELS.index(client.log_level) if client.log_level in _LEVELS else 0
+            self._levels = frozenset(_LEVELS[lowest:])
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        match method:
+            case "notifications/progress":
+                if self._token is None:
+                    return
+                params = {**params, "progressToken": self._token}
+            case "notifications/message":
+                if params.get("level") not in self._levels:
+                    return
+        await self._channel.notify(method, params)
+
+    async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        return await self._channel.send_raw_request(method, params)

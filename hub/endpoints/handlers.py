@@ -1,0 +1,239 @@
+"""What an endpoint does for each MCP method: look the name up, pass the request on, return the answer.
+
+Answers are raw dictionaries. FastMCP and the SDK would rebuild them from their own models, which
+resolves `$defs`, drops what the models do not know and costs time; `RawResults` puts the answer
+in place after they have checked the request.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+import mcp_types as types
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.lowlevel.server import Server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+
+from hub.catalog import Item, UriTable, View
+from hub.downstream import Caller
+from hub.downstream.errors import DownstreamError
+from hub.endpoints import rewrite
+from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern
+from hub.endpoints.connections import LegacyClient, LegacyClients
+from hub.endpoints.envelope import dress
+
+_RESOURCE_NOT_FOUND = -32002
+"""The handshake era's code; 2026-07-28 uses INVALID_PARAMS."""
+
+Answer = Coroutine[Any, Any, Mapping[str, Any]]
+Params = Mapping[str, Any]
+_answer: contextvars.ContextVar[list[dict[str, Any]] | None] = contextvars.ContextVar("answer", default=None)
+
+
+class Servers(Protocol):
+    """What an endpoint needs of the servers behind it."""
+
+    async def request(self, server: str, method: str, params: Params, caller: Caller) -> dict[str, Any]:
+        """Raises `MCPError` and `DownstreamError`."""
+
+    def subscribe(self, server: str, uri: str) -> None: ...
+
+    def unsubscribe(self, server: str, uri: str) -> None: ...
+
+    def why_unknown(self, name: str) -> str | None:
+        """If a name looks like that of a server that is not up: which, and why."""
+
+    async def set_log_level(self, servers: tuple[str, ...], level: str) -> None: ...
+
+
+class Handlers:
+    """The methods of one endpoint. `view` is replaced whole."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.view = View()
+        self.clients = LegacyClients(self._gone)
+        self.bus = InMemorySubscriptionBus()
+        self.listen = ListenHandler(self.bus)
+        self._servers = servers
+
+    def install(self, server: Server[Any]) -> None:
+        """Put the handlers in place of FastMCP's on the low-level server."""
+        info = server.server_info_stamp
+        table: tuple[tuple[str, type[Any], Callable[[Context, Params], Answer]], ...] = (
+            ("tools/list", types.PaginatedRequestParams, self._list_tools),
+            ("tools/call", types.CallToolRequestParams, self._call_tool),
+            ("resources/list", types.PaginatedRequestParams, self._list_resources),
+            ("resources/templates/list", types.PaginatedRequestParams, self._list_templates),
+            ("resources/read", types.ReadResourceRequestParams, self._read),
+            ("resources/subscribe", types.SubscribeRequestParams, self._subscribe),
+            ("resources/unsubscribe", types.UnsubscribeRequestParams, self._unsubscribe),
+            ("prompts/list", types.PaginatedRequestParams, self._list_prompts),
+            ("prompts/get", types.GetPromptRequestParams, self._get_prompt),
+            ("completion/complete", types.CompleteRequestParams, self._complete),
+            ("logging/setLevel", types.SetLevelRequestParams, self._set_level),
+        )
+        for method, params_type, handler in table:
+            server.add_request_handler(method, params_type, _raw(method, handler, info))
+        server.add_request_handler(
+            "subscriptions/listen", types.SubscriptionsListenRequestParams, self._listen
+        )
+        server.get_tool_input_schema = lambda name: self.view.input_schema(name)
+        server.middleware.append(self._middleware)
+
+    async def _middleware(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Innermost: registers sessions, and hands the raw answer past the SDK's models."""
+        if ctx.request_id is not None and not is_modern(ctx):
+            self.clients.of(connection_of(ctx))
+        slot: list[dict[str, Any]] = []
+        token = _answer.set(slot)
+        try:
+            result = await call_next(ctx)
+            return slot[0] if slot else result
+        finally:
+            _answer.reset(token)
+
+    async def _list_tools(self, context: Context, params: Params) -> Mapping[str, Any]:
+        _refuse_cursor(params)
+        return {"tools": [item.definition for item in self.view.tools]}
+
+    async def _list_prompts(self, context: Context, params: Params) -> Mapping[str, Any]:
+        _refuse_cursor(params)
+        return {"prompts": [item.definition for item in self.view.prompts]}
+
+    async def _list_resources(self, context: Context, params: Params) -> Mapping[str, Any]:
+        _refuse_cursor(params)
+        return {"resources": list(self.view.resources)}
+
+    async def _list_templates(self, context: Context, params: Params) -> Mapping[str, Any]:
+        _refuse_cursor(params)
+        return {"resourceTemplates": list(self.view.templates)}
+
+    async def _call_tool(self, context: Context, params: Params) -> Mapping[str, Any]:
+        item = self._item(self.view.tool_by_name, "tool", str(params["name"]))
+        table = self.view.uris[item.server]
+        answer = await self._pass_on(context, item.server, {**params, "name": item.original})
+        return rewrite.tool_result(answer, table)
+
+    async def _get_prompt(self, context: Context, params: Params) -> Mapping[str, Any]:
+        item = self._item(self.view.prompt_by_name, "prompt", str(params["name"]))
+        table = self.view.uris[item.server]
+        answer = await self._pass_on(context, item.server, {**params, "name": item.original})
+        return rewrite.prompt_result(answer, table)
+
+    async def _read(self, context: Context, params: Params) -> Mapping[str, Any]:
+        server, uri = self._place(context, str(params["uri"]))
+        table = self.view.uris[server]
+        return rewrite.read_result(await self._pass_on(context, server, {**params, "uri": uri}), table)
+
+    async def _complete(self, context: Context, params: Params) -> Mapping[str, Any]:
+        reference = dict(params["ref"])
+        if reference.get("type") == "ref/prompt":
+            item = self._item(self.view.prompt_by_name, "prompt", str(reference.get("name")))
+            server, reference["name"] = item.server, item.original
+        else:
+            server, reference["uri"] = self._place(context, str(reference.get("uri")))
+        return await self._pass_on(context, server, {**params, "ref": reference})
+
+    async def _subscribe(self, context: Context, params: Params) -> Mapping[str, Any]:
+        uri = str(params["uri"])
+        server, original = self._place(context, uri)
+        client = self.clients.of(connection_of(context))
+        if uri not in client.subscribed:
+            client.subscribed.add(uri)
+            self._servers.subscribe(server, original)
+        return {}
+
+    async def _unsubscribe(self, context: Context, params: Params) -> Mapping[str, Any]:
+        uri = str(params["uri"])
+        client = self.clients.of(connection_of(context))
+        if uri in client.subscribed:
+            client.subscribed.discard(uri)
+            self._release((uri,))
+        return {}
+
+    async def _set_level(self, context: Context, params: Params) -> Mapping[str, Any]:
+        self.clients.of(connection_of(context)).log_level = str(params["level"])
+        await self._servers.set_log_level(tuple(self.view.uris), str(params["level"]))
+        return {}
+
+    async def _listen(
+        self, context: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        held = [uri for uri in params.notifications.resource_subscriptions or () if self.view.find_uri(uri)]
+        for uri in held:
+            self._servers.subscribe(*self._place(context, uri))
+        try:
+            return await self.listen(context, params)
+        finally:
+            self._release(held)
+
+    def _gone(self, client: LegacyClient) -> None:
+        self._release(client.subscribed)
+
+    def _release(self, uris: Any) -> None:
+        for uri in uris:
+            if (place := self.view.find_uri(uri)) is not None:
+                self._servers.unsubscribe(*place)
+
+    async def _pass_on(self, context: Context, server: str, params: Params) -> dict[str, Any]:
+        client = None if is_modern(context) else self.clients.of(connection_of(context))
+        caller = EndpointCaller(context, client, self.view.uris.get(server) or UriTable.own(server))
+        try:
+            return await self._servers.request(server, context.method, params, caller)
+        except DownstreamError as error:
+            raise MCPError(INTERNAL_ERROR, str(error)) from error
+
+    def _item(self, table: Mapping[str, Item], what: str, name: str) -> Item:
+        item = table.get(name)
+        if item is None:
+            why = self._servers.why_unknown(name)
+            raise MCPError(INVALID_PARAMS, f"Unknown {what}: {name}" + (f" ({why})" if why else ""))
+        return item
+
+    def _place(self, context: Context, uri: str) -> tuple[str, str]:
+        place = self.view.find_uri(uri)
+        if place is None:
+            code = INVALID_PARAMS if is_modern(context) else _RESOURCE_NOT_FOUND
+            raise MCPError(code, f"Resource not found: {uri}", {"uri": uri})
+        return place
+
+
+def _raw(
+    method: str, handler: Callable[[Context, Params], Answer], info: Mapping[str, Any]
+) -> Callable[[Context, Any], Coroutine[Any, Any, dict[str, Any]]]:
+    """A handler for the SDK: leaves the real answer aside, returns one that its models accept."""
+
+    async def handle(context: Context, _: Any) -> dict[str, Any]:
+        answer = dress(await handler(context, context.params or {}), method, context.protocol_version, info)
+        slot = _answer.get()
+        if slot is None:
+            return answer
+        slot.append(answer)
+        return _PLACEHOLDERS[method]
+
+    return handle
+
+
+_STALE = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+_PLACEHOLDERS: dict[str, dict[str, Any]] = {
+    "tools/list": {"tools": [], **_STALE},
+    "tools/call": {"resultType": "complete", "content": []},
+    "resources/list": {"resources": [], **_STALE},
+    "resources/templates/list": {"resourceTemplates": [], **_STALE},
+    "resources/read": {"contents": [], **_STALE},
+    "resources/subscribe": {},
+    "resources/unsubscribe": {},
+    "prompts/list": {"prompts": [], **_STALE},
+    "prompts/get": {"resultType": "complete", "messages": []},
+    "completion/complete": {"resultType": "complete", "completion": {"values": []}},
+    "logging/setLevel": {},
+}
+
+
+def _refuse_cursor(params: Params) -> None:
+    if params.get("cursor") is not None:
+        raise MCPError(INVALID_PARAMS, "unknown cursor: the hub's lists have one page")

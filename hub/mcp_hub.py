@@ -1,0 +1,270 @@
+"""The MCP hub: many downstream servers behind `/mcp`, `/mcp/{profile}` and `/mcp/{server}`.
+
+Settings come in through `apply`; requests through `app`. Nothing here waits for a downstream
+server: the hub serves what is up, and tells its clients when more comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastmcp.server.http import HostOriginGuardMiddleware
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, Implementation, Tool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hub.catalog import Catalog, Item, Names, View
+from hub.downstream import Caller, DownstreamServer, Listing, NoCaller, ServerStatus, Watchdog
+from hub.downstream.errors import DownstreamError, Unavailable
+from hub.endpoints import Endpoint
+from hub.settings.model import McpServerSettings, ProfileSettings
+
+_GRACE_SECONDS = 1.0
+"""How long a settings change waits for its new servers, so that clients are told once."""
+_RETIRE_SECONDS = 30.0
+"""For calls in flight on a removed server."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTool:
+    """A tool as `hub tools` shows it: `name` is what `/mcp` calls it."""
+
+    name: str
+    server: str
+    original: str
+    definition: Tool
+
+
+class VirtualServer(Protocol):
+    """A server that the hub plays itself. Its tools are listed and called like any other's."""
+
+    @property
+    def listing(self) -> Listing: ...
+
+    async def request(self, method: str, params: Mapping[str, Any], caller: Caller) -> dict[str, Any]: ...
+
+
+class McpHub:
+    """An async context manager; `app` serves while it is entered."""
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        log: logging.Logger | None = None,
+        allowed_hosts: Sequence[str] = (),
+        allowed_origins: Sequence[str] = (),
+    ) -> None:
+        self._version = version
+        self._log = log or logging.getLogger("hub.mcp")
+        self._identity = Implementation(name="hub", version=version)
+        self._watchdog = Watchdog(self._log)
+        self._servers: dict[str, DownstreamServer] = {}
+        self._virtual: dict[str, VirtualServer] = {}
+        self._profiles: dict[str, ProfileSettings] = {}
+        self._catalog = Catalog()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._applying = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._entered = False
+        self.app: ASGIApp = HostOriginGuardMiddleware(
+            self._serve, tuple(allowed_hosts) or None, tuple(allowed_origins) or None
+        )
+
+    async def __aenter__(self) -> McpHub:
+        self._entered = True
+        await self._open_endpoints(("",))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._entered = False
+        servers = list(self._servers.values())
+        await asyncio.gather(
+            *(server.stop() for server in servers),
+            *(endpoint.stop() for endpoint in self._endpoints.values()),
+            *self._retiring,
+            return_exceptions=True,
+        )
+        self._endpoints.clear()
+        self._watchdog.close()
+
+    async def apply(
+        self, servers: Mapping[str, McpServerSettings], profiles: Mapping[str, ProfileSettings]
+    ) -> None:
+        """Make these the served settings.
+
+        Servers with equal settings keep their session and process. New ones start in the
+        background; a change of running settings waits up to a second for them, so that one swap
+        and one notification of each kind cover it. Removed ones end after their calls in flight.
+        """
+        async with self._applying:
+            first = not self._servers
+            kept = {name: s for name, s in self._servers.items() if servers.get(name) == s.settings}
+            new = {name: self._make(name, spec) for name, spec in servers.items() if name not in kept}
+            for server in new.values():
+                server.start()
+            if new and not first:
+                await self._settle(list(new.values()), _GRACE_SECONDS)
+            old = [server for name, server in self._servers.items() if name not in kept]
+            self._servers = {name: kept.get(name) or new[name] for name in servers}
+            self._profiles = dict(profiles)
+            await self._open_endpoints(("", *self._virtual, *servers, *profiles))
+            self._rebuild()
+            await self._close_endpoints({"", *self._virtual, *servers, *profiles})
+            for server in old:
+                self._retire(server)
+
+    def add_virtual_server(self, name: str, server: VirtualServer) -> None:
+        """Serve the hub's own tools beside the downstream ones, from the next `apply` on."""
+        self._virtual[name] = server
+
+    def status(self) -> list[ServerStatus]:
+        """One row for each configured server, in the settings' order."""
+        return [server.status() for server in self._servers.values()]
+
+    async def wait_settled(self, timeout: float) -> None:
+        """Until every server is ready, failed or disabled, or `timeout` seconds have passed."""
+        await self._settle(list(self._servers.values()), timeout)
+
+    def list_tools(self, *, server: str | None = None, profile: str | None = None) -> list[PublicTool]:
+        """The tools of `/mcp`, of one server, or of one profile. Raises `KeyError` for an unknown name."""
+        view = self._catalog.everything if profile is None else self._catalog.by_name[profile]
+        if server is not None and server not in self._servers and server not in self._virtual:
+            raise KeyError(server)
+        return [
+            PublicTool(item.public, item.server, item.original, Tool.model_validate(item.definition))
+            for item in view.tools
+            if server is None or item.server == server
+        ]
+
+    async def call_tool(
+        self, name: str, arguments: Mapping[str, Any], *, caller: Caller | None = None
+    ) -> CallToolResult:
+        """Call a tool by its public name.
+
+        Raises `MCPError` (an unknown name, or the server's own error) and `DownstreamError`.
+        """
+        item: Item | None = self._catalog.everything.tool_by_name.get(name)
+        if item is None:
+            why = self.why_unknown(name)
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {name}" + (f" ({why})" if why else ""))
+        params = {"name": item.original, "arguments": dict(arguments)}
+        result = await self.request(item.server, "tools/call", params, caller or NoCaller())
+        return CallToolResult.model_validate(result)
+
+    async def request(
+        self, server: str, method: str, params: Mapping[str, Any], caller: Caller
+    ) -> dict[str, Any]:
+        """Pass a request on to a server, in that server's own names."""
+        virtual = self._virtual.get(server)
+        if virtual is not None:
+            return await virtual.request(method, params, caller)
+        downstream = self._servers.get(server)
+        if downstream is None:
+            raise Unavailable(f"server {server!r} is not in the settings any more")
+        return await downstream.request(method, params, caller)
+
+    def subscribe(self, server: str, uri: str) -> None:
+        if (downstream := self._servers.get(server)) is not None:
+            downstream.subscriptions.add(uri)
+
+    def unsubscribe(self, server: str, uri: str) -> None:
+        if (downstream := self._servers.get(server)) is not None:
+            downstream.subscriptions.remove(uri)
+
+    async def set_log_level(self, servers: tuple[str, ...], level: str) -> None:
+        """Pass a client's `logging/setLevel` on to the servers that it sees."""
+        reached = [self._servers[name] for name in servers if name in self._servers]
+        await asyncio.gather(*(server.set_log_level(level) for server in reached))
+
+    def why_unknown(self, name: str) -> str | None:
+        """Which server that is not up a public name points to, and what is wrong with it."""
+        for server in self._servers.values():
+            status = server.status()
+            if status.state != "ready" and name.startswith(Names((server.name,)).prefix(server.name)):
+                return f"server {server.name!r} is {status.state}" + (
+                    f": {status.reason}" if status.reason else ""
+                )
+        return None
+
+    def _make(self, name: str, settings: McpServerSettings) -> DownstreamServer:
+        return DownstreamServer(
+            name,
+            settings,
+            identity=self._identity,
+            watchdog=self._watchdog,
+            on_change=self._rebuild,
+            on_resource_updated=self._resource_updated,
+        )
+
+    async def _settle(self, servers: Sequence[DownstreamServer], timeout: float) -> None:
+        waits = [asyncio.create_task(server.settled.wait()) for server in servers]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=timeout)
+            for wait in late:
+                wait.cancel()
+
+    def _rebuild(self) -> None:
+        """Build the catalogue from what is up now and show each endpoint its view."""
+        listings = {name: virtual.listing for name, virtual in self._virtual.items()}
+        listings |= {name: server.listing for name, server in self._servers.items() if not server.down}
+        names = (*self._virtual, *self._servers)
+        self._catalog = Catalog.build(names, listings, self._profiles)
+        for name, endpoint in self._endpoints.items():
+            endpoint.show(self._catalog.by_name.get(name, View()) if name else self._catalog.everything)
+
+    def _resource_updated(self, server: str, uri: str) -> None:
+        for endpoint in self._endpoints.values():
+            endpoint.resource_updated(server, uri)
+
+    def _retire(self, server: DownstreamServer) -> None:
+        task = asyncio.create_task(server.stop(patience=_RETIRE_SECONDS if self._entered else 0))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _open_endpoints(self, names: Sequence[str]) -> None:
+        if not self._entered:
+            return
+        for name in dict.fromkeys(names):
+            if name not in self._endpoints:
+                endpoint = Endpoint(f"hub/{name}" if name else "hub", self._version, self)
+                await endpoint.start()
+                self._endpoints[name] = endpoint
+
+    async def _close_endpoints(self, wanted: set[str]) -> None:
+        gone = [self._endpoints.pop(name) for name in list(self._endpoints) if name not in wanted]
+        await asyncio.gather(*(endpoint.stop() for endpoint in gone))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        name = _endpoint_name(scope)
+        endpoint = self._endpoints.get(name)
+        if endpoint is not None:
+            await endpoint(scope, receive, send)
+            return
+        known = ["/mcp", *(f"/mcp/{known}" for known in sorted(self._endpoints) if known)]
+        message = f"there is no MCP endpoint {name!r}; known: {', '.join(known)}"
+        await _send_json(send, 404, {"error": {"message": message, "known": known}})
+
+
+def _endpoint_name(scope: Scope) -> str:
+    """What follows `/mcp` in the path; mounted or not, with or without a slash at the end."""
+    path = str(scope["path"])
+    _, _, name = path.partition("/mcp")
+    return name.strip("/")
+
+
+async def _send_json(send: Send, status: int, body: Mapping[str, Any]) -> None:
+    content = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+__all__ = ["DownstreamError", "McpHub", "PublicTool", "VirtualServer"]
