@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adapters.canonical import Extensions
+from adapters.errors import Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,20 @@ class Losses:
         """Report every extension key that belongs to another protocol than `protocol`.
 
         Keys that begin with `_` are a codec's notes on spelling (`content` as a list or a string):
-        nothing is lost with them.
+        nothing is lost with them. Keys that begin with `!` stand for what the answer would make no
+        sense without (a conversation that the provider stores): they raise Unsupported.
         """
         for owner, bag in extensions.items():
             if owner != protocol:
                 for key in bag:
                     if key.startswith("_"):
                         continue
+                    if key.startswith("!"):
+                        raise Unsupported(
+                            f"`{key[1:]}` can only be served by a target that speaks {owner}: this one speaks "
+                            f"{protocol}. Send the whole conversation instead, or choose another group.",
+                            where=where or None,
+                        )
                     self._items.append(Loss(key, where, f"{owner} `{key}` has no counterpart in {protocol}"))
 
     def extend(self, losses: Losses) -> None:

@@ -107,10 +107,14 @@ def plain_request(
 ) -> tuple[ChatRequest, Losses]:
     """The request with plain functions only; `custom` and `namespaces` say what the target has too.
 
-    A grammar is told in the tool's description and reported as the loss `tool.format`.
+    A grammar is told in the tool's description and reported as the loss `tool.format`. Messages
+    without parts that are notes of their own protocol (declarations of tools in mid-conversation, which
+    stand in `tools` already) go.
     """
     losses = Losses()
     names = ToolNames(request)
+    if not namespaces and any(map(_is_note, request.messages)):
+        request = replace(request, messages=tuple(m for m in request.messages if not _is_note(m)))
     if names.is_trivial and not _has_special_calls(request.messages):
         return request, losses
     plain = _Plain(names, custom, namespaces, losses)
@@ -122,6 +126,14 @@ def plain_request(
             messages=tuple(plain.message(message) for message in request.messages),
         ),
         losses,
+    )
+
+
+def _is_note(message: Message) -> bool:
+    return (
+        not message.parts
+        and bool(message.extensions)
+        and all(key.startswith("_") for bag in message.extensions.values() for key in bag)
     )
 
 
