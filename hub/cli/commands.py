@@ -1,0 +1,28 @@
+"""Every command: its name, where its function is, and its line in `hub --help`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    name: str
+    function: str
+    """`module:function`, imported when the command is used."""
+    summary: str
+
+
+COMMANDS = (
+    Command("serve", "hub.cli.serve:serve", "Start the hub: MCP tools and chat at one address."),
+    Command("check", "hub.cli.check:check", "Check the settings and print every problem."),
+    Command("status", "hub.cli.status:status", "Show what the running hub does, and what it cannot do."),
+    Command("tools", "hub.cli.tools:tools", "List the tools of the MCP servers."),
+    Command("call", "hub.cli.call:call", "Call a tool with arguments in JSON."),
+    Command("groups", "hub.cli.groups:groups", "List the groups of models."),
+    Command("switch", "hub.cli.switch:switch", "Choose the group that answers where none is named."),
+    Command("chat", "hub.cli.chat:chat", "Ask a group and print the answer as it arrives."),
+    Command(
+        "connect", "hub.cli.connect:connect", "Offer the hub's MCP endpoint on standard input and output."
+    ),
+    Command("install", "hub.cli.install:install", "Print what an IDE needs to use the hub."),
+)

@@ -1,0 +1,66 @@
+"""`hub status`: what the running hub does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.cli.client import HubClient, find
+from hub.cli.options import Json, Reach
+from hub.cli.output import on_terminal, print_json, print_table
+
+
+def status(*, reach: Reach = Reach(), json: Json = False) -> int:  # noqa: B008 - frozen
+    """Show the running hub: its settings, MCP servers and embedded models, with the reason where one fails.
+
+    In a pipe each line begins with its kind: `hub`, `server` or `embedded`.
+    """
+    address = find(reach)
+    with HubClient(address) as hub:
+        found = hub.status()
+    if json:
+        print_json(found)
+        return 0
+    general = _general(address.url, found)
+    servers = [
+        (server["name"], server["state"], server["transport"], server.get("tools"), server.get("reason"))
+        for server in found["servers"]
+    ]
+    embedded = [
+        (model["name"], model["state"], model["base_url"], model.get("pid"), model.get("reason"))
+        for model in found["embedded"]
+    ]
+    if on_terminal():
+        print_table(("hub", ""), general)
+        if servers:
+            print_table(("MCP server", "state", "transport", "tools", "reason"), servers)
+        if embedded:
+            print_table(("embedded model", "state", "address", "process", "reason"), embedded)
+        return 0
+    for kind, rows in (("hub", general), ("server", servers), ("embedded", embedded)):
+        print_table((), [(kind, *row) for row in rows])
+    return 0
+
+
+def _general(url: str, found: dict[str, Any]) -> list[tuple[object, ...]]:
+    settings = found["settings"]
+    loaded = settings.get("state", "")
+    if settings.get("error"):
+        loaded = f"{loaded}: {settings['error']}"
+    return [
+        ("address", url),
+        ("version", found["version"]),
+        ("process", found["pid"]),
+        ("up for", _duration(found["uptime"])),
+        ("settings", found["config"] or "none: what was found"),
+        ("settings are", loaded),
+        ("active group", found["active_group"] or "none"),
+        ("groups", ", ".join(group["name"] for group in found["groups"]) or "none"),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{days} d" if days else "", f"{hours} h" if hours else "", f"{minutes} min" if minutes else ""]
+    return " ".join(part for part in parts if part) or f"{rest} s"
