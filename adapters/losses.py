@@ -47,7 +47,7 @@ class Losses:
                         continue
                     if key.startswith("!"):
                         raise Unsupported(
-                            f"`{key[1:]}` can only be served by a target that speaks {owner}: this one speaks "
+                            f"`{key[1:]}` needs a target that speaks {owner}: this one speaks "
                             f"{protocol}. Send the whole conversation instead, or choose another group.",
                             where=where or None,
                         )
