@@ -34,6 +34,7 @@ from adapters.losses import Losses
 from adapters.models import traits
 from adapters.ollama.request_decode import PROTOCOL
 from adapters.reasoning import effort_of, think_for
+from adapters.tool_names import plain_request
 
 RULES = HistoryRules(results="tool", merge_roles=False, pair_calls=True, drop_blank_text=False)
 
@@ -41,7 +42,7 @@ _NO_COUNTERPART = ("n", "verbosity", "user", "metadata", "service_tier")
 
 
 def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
-    losses = Losses()
+    request, losses = plain_request(request)
     own = dict(request.extensions.get(PROTOCOL, {}))
     extra_options = own.pop("options", {})
     body: dict[str, Any] = {

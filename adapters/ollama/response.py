@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from adapters.canonical import (
@@ -32,6 +33,7 @@ from adapters.errors import InvalidResponse
 from adapters.jsontext import dump, load_object
 from adapters.losses import Losses
 from adapters.ollama.request_decode import PROTOCOL
+from adapters.tool_names import restore_response
 
 DONE_REASONS: dict[StopReason, str] = {
     "stop": "stop",
@@ -65,7 +67,7 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
         if not isinstance(body.get("response"), str):
             raise InvalidResponse("neither `message` nor `response`", where="message")
         message = {"content": body["response"], "thinking": body.get("thinking")}
-    parts = list(message_parts(message))
+    parts = list(message_parts(message, str(body.get("created_at") or "")))
     rest = {key: value for key, value in body.items() if key not in _TOP}
     return ChatResponse(
         id="",
@@ -76,8 +78,12 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
     )
 
 
-def message_parts(message: Mapping[str, Any]) -> Iterable[Part]:
-    """The parts of a message or of a stream's piece of one."""
+def message_parts(message: Mapping[str, Any], stem: str, first_call: int = 0) -> Iterable[Part]:
+    """The parts of a message or of a stream's piece of one.
+
+    Ollama may give calls no ids. Those that are made for them come from `stem`, which tells this
+    answer from others of the conversation, and from the call's number.
+    """
     thinking, content = message.get("thinking"), message.get("content")
     if isinstance(thinking, str) and thinking:
         yield Thinking(thinking)
@@ -86,20 +92,19 @@ def message_parts(message: Mapping[str, Any]) -> Iterable[Part]:
     for image in _list(message.get("images")):
         if isinstance(image, str):
             yield Media("image", Base64Source(image), "image/png")
-    for call in _list(message.get("tool_calls")):
+    for number, call in enumerate(_list(message.get("tool_calls")), first_call):
         if isinstance(call, Mapping) and isinstance(call.get("function"), Mapping):
-            yield _call(call)
+            yield _call(call, f"{stem}/{number}")
 
 
-def _call(call: Mapping[str, Any]) -> ToolCall:
-    """An id of "" where Ollama gave none: the hub mints one for the client."""
+def _call(call: Mapping[str, Any], stem: str) -> ToolCall:
     function = call["function"]
     arguments = function.get("arguments")
     text = arguments if isinstance(arguments, str) else dump(arguments if arguments is not None else {})
-    identity = call.get("id")
-    return ToolCall(
-        id=identity if isinstance(identity, str) else "", name=str(function.get("name") or ""), arguments=text
-    )
+    name, given = str(function.get("name") or ""), call.get("id")
+    if not isinstance(given, str) or not given:
+        given = f"call_{sha256(f'{stem}/{name}/{text}'.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+    return ToolCall(id=given, name=name, arguments=text)
 
 
 def _list(value: Any) -> list[Any]:
@@ -131,6 +136,7 @@ def usage(body: Mapping[str, Any]) -> Usage | None:
 
 def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any], Losses]:
     losses = Losses()
+    response = restore_response(response, reply.request)
     for choice in response.choices[1:]:
         losses.add("n", f"choices[{choice.index}]", "Ollama gives one answer")
     first = response.choices[0] if response.choices else Choice((), FinishReason("other"))

@@ -34,6 +34,7 @@ from adapters.framing import NdjsonDecoder
 from adapters.jsontext import dump_bytes, load_object
 from adapters.losses import Losses
 from adapters.ollama.response import as_reply, finish_reason, head, message_of, message_parts, tail, usage
+from adapters.tool_names import StreamRestorer
 
 
 class Decoder:
@@ -77,7 +78,8 @@ class Decoder:
         message = piece.get("message")
         if not isinstance(message, dict):
             message = {"content": piece.get("response"), "thinking": piece.get("thinking")}
-        for part in message_parts(message):
+        stem = str(piece.get("created_at") or "")
+        for part in message_parts(message, stem, len(self._called)):
             self._part(part, events)
         if piece.get("done"):
             self._finish(piece, events)
@@ -128,6 +130,7 @@ class Encoder:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
+        self._restorer = StreamRestorer(reply.request)
         self._model = ""
         self._kinds: dict[int, Part] = {}
         self._arguments: dict[int, list[str]] = {}
@@ -137,7 +140,7 @@ class Encoder:
         self._extensions: Extensions = NO_EXTENSIONS
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
-        return b"".join([self._one(event) for event in events])
+        return b"".join([self._one(event) for event in self._restorer.feed(events)])
 
     def _one(self, event: StreamEvent) -> bytes:
         match event:

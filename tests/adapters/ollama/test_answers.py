@@ -22,10 +22,11 @@ from adapters.canonical import (
     StopReason,
     Text,
     Thinking,
+    Tool,
     ToolCall,
     Usage,
 )
-from adapters.codec import ModelInfo, Reply
+from adapters.codec import ModelInfo, Reply, TargetModel
 from adapters.errors import InvalidResponse
 from adapters.grammar import check
 from adapters.ollama import CODEC
@@ -76,10 +77,13 @@ def assembled(events: list) -> ChatResponse | None:
 def test_a_stream_is_read() -> None:
     answer = assembled(decoded([STREAM]))
     assert answer is not None
+    minted = answer.choices[0].parts[2]
+    assert isinstance(minted, ToolCall)
+    assert minted.id.startswith("call_")
     assert answer.choices[0].parts == (
         Thinking("Hm, ü"),
         Text("Let me."),
-        ToolCall("", "look", '{"x":1}'),
+        ToolCall(minted.id, "look", '{"x":1}'),
         ToolCall("c2", "list", "{}"),
         Text("."),
     )
@@ -93,6 +97,35 @@ def test_any_chunking_gives_the_same_answer(cuts: list[int]) -> None:
     chunks = [STREAM[a:b] for a, b in itertools.pairwise(places)]
     assert assembled(decoded(chunks)) == assembled(decoded([STREAM]))
     assert assembled(decoded([bytes([byte]) for byte in STREAM])) == assembled(decoded([STREAM]))
+
+
+def test_minted_ids_differ_between_calls_and_answers() -> None:
+    call = {"function": {"name": "look", "arguments": {}}}
+    ids = [
+        part.id
+        for moment in ("2026-01-01T00:00:00.1Z", "2026-01-01T00:00:00.2Z")
+        for part in CODEC.decode_response({"created_at": moment, "message": {"tool_calls": [call, call]}})
+        .choices[0]
+        .parts
+        if isinstance(part, ToolCall)
+    ]
+    assert len(set(ids)) == 4
+
+
+def test_free_text_tools_come_back_as_declared() -> None:
+    request = ChatRequest("m", REQUEST.messages, tools=(Tool("patch", kind="custom", namespace="files"),))
+    sent = CODEC.encode_request(request, TargetModel("m")).body["tools"][0]["function"]["name"]
+    assert sent == "files__patch"
+    reply = Reply(request, "abc", 1, "chat")
+    answer = ChatResponse(
+        "x", "m", (Choice((ToolCall("c", sent, '{"input":"a\\nb"}'),), FinishReason("tool_calls")),)
+    )
+    body, _ = CODEC.encode_response(answer, reply)
+    assert body["message"]["tool_calls"][0]["function"] == {
+        "index": 0,
+        "name": "patch",
+        "arguments": {"input": "a\nb"},
+    }
 
 
 @pytest.mark.parametrize("line", STREAM.splitlines()[:-1])
