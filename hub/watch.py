@@ -57,10 +57,11 @@ async def watch(
         async with aclosing(events):
             async for _ in events:
                 now = read_content(paths())
-                known = {**now, **known}
-                if any(known[path] != content for path, content in now.items()):
+                if any(known.get(path) != content for path, content in now.items()):
                     known = await _at_rest(paths, known)
                     await on_change()
+                    # What was just loaded may name further files: they count from here on.
+                    known = {**read_content(paths()), **known}
                 if _folders(paths()) != folders:
                     break
 

@@ -308,34 +308,11 @@ def test_notes_on_what_is_hardly_meant(load: Load, text: str, note: str) -> None
 # --- whatever the input
 
 words = st.sampled_from(
-    [
-        "server",
-        "groups",
-        "mcpServers",
-        "providers",
-        "keys",
-        "profiles",
-        "targets",
-        "models",
-        "model",
-        "port",
-        "provider",
-        "ollama",
-        "url",
-        "headers",
-        "env",
-        "key",
-        "<<",
-        "*a",
-        "&a",
-        "${A}",
-        "${",
-        "~",
-        "1e400",
-        "extra_body",
-        "envFile",
-        "timeout",
-    ]
+    (
+        *("server", "groups", "mcpServers", "providers", "keys", "profiles", "port", "headers", "env", "key"),
+        *("targets", "models", "model", "provider", "ollama", "url", "extra_body", "envFile", "timeout"),
+        *("<<", "*a", "&a", "${A}", "${", "~", "1e400"),
+    )
 )
 anything = st.recursive(
     st.one_of(words, st.text(max_size=8), st.integers(), st.floats(), st.booleans(), st.none()),
