@@ -50,7 +50,11 @@ class VirtualServer(Protocol):
 
 
 class McpHub:
-    """An async context manager; `app` serves while it is entered."""
+    """An async context manager; `app` serves while it is entered.
+
+    `app` checks Host and Origin against DNS rebinding itself (loopback, the bound address,
+    `allowed_hosts`, `allowed_origins`), unless `guard=False` says that something in front of it does.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class McpHub:
         log: logging.Logger | None = None,
         allowed_hosts: Sequence[str] = (),
         allowed_origins: Sequence[str] = (),
+        guard: bool = True,
     ) -> None:
         self._version = version
         self._log = log or logging.getLogger("hub.mcp")
@@ -72,9 +77,11 @@ class McpHub:
         self._applying = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._entered = False
-        self.app: ASGIApp = HostOriginGuardMiddleware(
-            self._serve, tuple(allowed_hosts) or None, tuple(allowed_origins) or None
-        )
+        self.app: ASGIApp = self._serve
+        if guard:
+            self.app = HostOriginGuardMiddleware(
+                self._serve, tuple(allowed_hosts) or None, tuple(allowed_origins) or None
+            )
 
     async def __aenter__(self) -> McpHub:
         self._entered = True

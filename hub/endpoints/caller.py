@@ -41,7 +41,9 @@ class EndpointCaller(Caller):
         connection = connection_of(context)
         capabilities = connection.client_capabilities
         self._channel = channel_of(context)
-        self._token = (context.meta or {}).get("progressToken")
+        # Raw: the SDK's `context.meta` has its own spelling of some keys.
+        meta = (context.params or {}).get("_meta") or {}
+        self._token = meta.get("progressToken")
         self._table = table
         self.protocol_version = context.protocol_version
         self.capabilities = (
@@ -51,9 +53,9 @@ class EndpointCaller(Caller):
             # Stateless: two requests may be two clients. Only the request itself is certain.
             self.key: object = self._channel
             self.can_be_asked = False
-            level = (context.meta or {}).get(LOG_LEVEL_META_KEY)
+            level = meta.get(LOG_LEVEL_META_KEY)
             self.log_level = level if isinstance(level, str) else None
-            self._levels: frozenset[str] = allowed_log_levels(context.protocol_version, context.meta)
+            self._levels: frozenset[str] = allowed_log_levels(context.protocol_version, meta)
         else:
             self.key = client
             self.can_be_asked = context.session.can_send_request

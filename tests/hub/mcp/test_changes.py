@@ -1,0 +1,249 @@
+"""Who is told when servers, settings and lists change: both eras, once for each kind, nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from hub.settings.model import ProfileSettings
+from tests.hub.mcp.harness import (
+    ERAS,
+    Running,
+    json_of,
+    listening,
+    raw_request,
+    remote,
+    running,
+    stdio,
+    text_of,
+    until,
+)
+
+QUIET_SECONDS = 0.3
+"""Long enough for a second notification (the debounce is 20 ms) to show up."""
+ALL_KINDS = ["prompts", "resources", "tools"]
+
+
+async def quiet() -> None:
+    await asyncio.sleep(QUIET_SECONDS)
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Running]:
+    servers = {"a": stdio("--prefix", "a"), "b": stdio("--era", "modern", "--prefix", "b")}
+    profiles = {"only_a": ProfileSettings(servers=("a",)), "only_b": ProfileSettings(servers=("b",))}
+    async with running(servers, profiles) as hub:
+        yield hub
+
+
+async def listeners(stack: AsyncExitStack, hub: Running, *names: str) -> dict[str, list[str]]:
+    heard = {}
+    for name in names:
+        for era in ERAS:
+            heard[f"{era} {name}".strip()] = await stack.enter_async_context(listening(hub, era, name))
+    return heard
+
+
+async def test_one_change_of_the_settings_tells_each_client_once(two: Running) -> None:
+    """Adds one server, removes one, edits one."""
+    servers = {
+        "a": stdio("--prefix", "a"),
+        "b": stdio("--prefix", "b"),
+        "c": stdio("--prefix", "c"),
+    }
+    profiles = {"only_a": ProfileSettings(servers=("a",)), "only_c": ProfileSettings(servers=("c",))}
+    async with AsyncExitStack() as stack:
+        await two.hub.apply(servers, profiles)
+        await two.hub.wait_settled(10)
+        heard = await listeners(stack, two, "", "only_a", "a", "only_c")
+        await quiet()
+        for messages in heard.values():
+            messages.clear()
+        before = {row.name: row.pid for row in two.hub.status()}
+        edited = {
+            "a": servers["a"],
+            "c": stdio("--prefix", "edited", "--era", "modern"),
+            "d": stdio("--prefix", "d"),
+        }
+        await two.hub.apply(edited, profiles)
+        await two.hub.wait_settled(10)
+        await until(lambda: heard["legacy"] and heard["modern"])
+        await quiet()
+        after = {row.name: row.pid for row in two.hub.status()}
+    assert sorted(heard["legacy"]) == sorted(heard["modern"]) == ALL_KINDS
+    assert heard["legacy only_c"] == heard["modern only_c"] == ["tools"], "descriptions have the new prefix"
+    for name in ("legacy only_a", "modern only_a", "legacy a", "modern a"):
+        assert heard[name] == []
+    assert after["a"] == before["a"], "an unchanged server keeps its process"
+    assert set(after) == {"a", "c", "d"}
+
+
+async def test_removing_a_server_is_told_at_once_and_its_process_ends(two: Running) -> None:
+    (pid,) = [row.pid for row in two.hub.status() if row.name == "b"]
+    assert pid is not None
+    async with AsyncExitStack() as stack:
+        heard = await listeners(stack, two, "", "only_a", "only_b")
+        began = asyncio.get_running_loop().time()
+        await two.hub.apply({"a": stdio("--prefix", "a")}, {"only_a": ProfileSettings(servers=("a",))})
+        await until(lambda: len(heard["legacy"]) == 3 and len(heard["modern"]) == 3)
+        took = asyncio.get_running_loop().time() - began
+        assert took < 0.5
+        async with two.client("legacy") as client:
+            assert all(tool.name.startswith("a_") for tool in (await client.list_tools()).tools)
+        await quiet()
+        assert heard["legacy only_a"] == heard["modern only_a"] == []
+
+    def gone() -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    await until(gone)
+
+
+async def test_a_change_of_a_profile_tells_its_own_clients(two: Running) -> None:
+    servers = {"a": stdio("--prefix", "a"), "b": stdio("--era", "modern", "--prefix", "b")}
+    async with AsyncExitStack() as stack:
+        heard = await listeners(stack, two, "", "only_a", "only_b")
+        changed = {
+            "only_a": ProfileSettings(servers=("a",), tools={"exclude": ["a_fail"]}),
+            "only_b": ProfileSettings(servers=("b",)),
+        }
+        await two.hub.apply(servers, changed)
+        await until(lambda: heard["legacy only_a"] and heard["modern only_a"])
+        await quiet()
+    assert heard["legacy only_a"] == heard["modern only_a"] == ["tools"]
+    assert not any(heard[f"{era}{name}"] for era in ERAS for name in ("", " only_b"))
+
+
+async def test_a_late_server_is_pushed(two: Running) -> None:
+    servers = {"a": stdio("--prefix", "a"), "b": stdio("--era", "modern", "--prefix", "b")}
+    async with AsyncExitStack() as stack:
+        heard = await listeners(stack, two, "")
+        await two.hub.apply({**servers, "late": stdio("--delay", "1.5")}, {})
+        assert {row.name: row.state for row in two.hub.status()}["late"] == "starting"
+        await until(lambda: heard["legacy"] and heard["modern"])
+        await quiet()
+        assert sorted(heard["legacy"]) == sorted(heard["modern"]) == ALL_KINDS
+        async with two.client("modern") as client:
+            assert "late_echo" in {tool.name for tool in (await client.list_tools()).tools}
+
+
+@pytest.mark.parametrize(
+    "downstream", ["stdio legacy", "stdio modern", "http legacy", "http modern", "sse legacy"]
+)
+async def test_a_downstream_change_is_pushed_on(downstream: str) -> None:
+    transport, era = downstream.split()
+    async with AsyncExitStack() as stack:
+        if transport == "stdio":
+            settings = stdio("--era", era)
+        else:
+            settings = stack.enter_context(remote(transport, "--era", era))
+        hub = await stack.enter_async_context(
+            running({"x": settings, "y": stdio()}, {"only_y": ProfileSettings(servers=("y",))})
+        )
+        heard = await listeners(stack, hub, "", "x", "only_y")
+        # The stream for notifications of a 2025 HTTP server opens just after the handshake.
+        await quiet()
+        async with hub.client("legacy", "x") as client:
+            await client.call_tool("add_tool", {"name": "brand_new"})
+        await until(lambda: all(heard[f"{e}{n}"] for e in ERAS for n in ("", " x")))
+        await quiet()
+        assert {name: messages for name, messages in heard.items() if messages} == {
+            f"{e}{n}": ["tools"] for e in ERAS for n in ("", " x")
+        }
+        async with hub.client("modern") as client:
+            assert "x_brand_new" in {tool.name for tool in (await client.list_tools()).tools}
+            assert text_of(await client.call_tool("x_brand_new")) == "ran brand_new"
+
+
+@pytest.mark.parametrize("downstream", ["stdio legacy", "stdio modern", "http legacy", "http modern"])
+@pytest.mark.parametrize("shared", [True, False])
+async def test_resource_updates_reach_their_subscribers(downstream: str, shared: bool) -> None:
+    transport, era = downstream.split()
+    async with AsyncExitStack() as stack:
+        settings = (
+            stdio("--era", era)
+            if transport == "stdio"
+            else stack.enter_context(remote(transport, "--era", era))
+        )
+        hub = await stack.enter_async_context(running({"x": settings}))
+        name, uri = ("", "hub://x/test://static") if shared else ("x", "test://static")
+        heard = [
+            await stack.enter_async_context(listening(hub, e, name, resource_subscriptions=[uri]))
+            for e in ERAS
+        ]
+        silent = [await stack.enter_async_context(listening(hub, e, name)) for e in ERAS]
+        await quiet()
+        async with hub.client("modern", "x") as client:
+            if era == "legacy":
+                # Two subscribers of the hub are one subscription to the server.
+                assert json_of(await client.call_tool("subscriptions")) == ["test://static"]
+            await client.call_tool("touch", {"uri": "test://static"})
+            await client.call_tool("touch", {"uri": "test://dyn/1"})
+        await until(lambda: all(heard))
+        await quiet()
+        assert heard == [[f"updated {uri}"]] * 2
+        assert silent == [[], []]
+
+
+async def test_the_last_unsubscriber_ends_the_subscription() -> None:
+    async with running({"x": stdio()}) as hub, hub.client("legacy", "x") as client:
+
+        async def subscribed() -> list[str]:
+            return list(json_of(await client.call_tool("subscriptions")))
+
+        async def until_subscribed(expected: list[str]) -> None:
+            for _ in range(200):
+                if await subscribed() == expected:
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError(f"never {expected}")
+
+        await raw_request(client, "resources/subscribe", uri="test://static")
+        await until_subscribed(["test://static"])
+        async with hub.client("legacy", "x") as other:
+            await raw_request(other, "resources/subscribe", uri="test://static")
+            await raw_request(client, "resources/unsubscribe", uri="test://static")
+            assert await subscribed() == ["test://static"]
+        # The other one left without a word.
+        await until_subscribed([])
+
+
+async def test_what_happens_before_the_stream_is_open_is_told_then() -> None:
+    """A client that opens its GET stream late hears of what changed since its handshake, once."""
+    import httpx
+
+    async with running({"a": stdio()}) as hub, httpx.AsyncClient(timeout=10) as http:
+        headers = {"accept": "application/json, text/event-stream"}
+        begin = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "initialize",
+            "params": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {},
+                "clientInfo": {"name": "t", "version": "1"},
+            },
+        }
+        answer = await http.post(hub.url(), json=begin, headers=headers)
+        headers["mcp-session-id"] = answer.headers["mcp-session-id"]
+        done = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert (await http.post(hub.url(), json=done, headers=headers)).status_code == 202
+        await hub.hub.apply({}, {})
+        await quiet()
+        heard = []
+        async with http.stream("GET", hub.url(), headers=headers) as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("data: {"):
+                    heard.append(line)
+                if len(heard) == 3:
+                    break
+        assert all("list_changed" in line for line in heard)
+        assert len(set(heard)) == 3
