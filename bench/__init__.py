@@ -1,0 +1,1 @@
+"""Measures the hub against what it stands between, in one run, as ratios: `make bench`."""

@@ -1,0 +1,1 @@
+"""Small servers that the benchmark starts, each as a process of its own."""

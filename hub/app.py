@@ -1,0 +1,197 @@
+"""The whole hub as one ASGI app: tools below /mcp, chat everywhere else, one set of live settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hub.active_group import ActiveGroup, state_file
+from hub.auth import AuthMiddleware
+from hub.control import Control
+from hub.embedded import EmbeddedServers
+from hub.mcp_hub import McpHub
+from hub.metrics import CONTENT_TYPE, Metrics
+from hub.settings import LoadedSettings, Settings
+from hub.snapshot import Snapshot, embedded_providers
+from hub.sync import LiveSettings
+from routing.app import chat_app, error_body
+from routing.gateway import Gateway
+from routing.upstream import AiohttpUpstream, Upstream, UpstreamAnswer, UpstreamRequest
+
+log = logging.getLogger("hub")
+
+_EMBEDDED_PATIENCE = 120.0
+"""Seconds that a chat waits for an embedded model that is still being fetched or loaded."""
+
+
+def hub_version() -> str:
+    try:
+        return version("ccproxy-hub")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Hub:
+    """An async context manager; `app` serves while it is entered.
+
+    `load` reads the settings, now and at every change; see `hub.settings.load.load_settings`.
+    Entering raises what the first loading raises.
+    """
+
+    def __init__(self, load: Callable[[], LoadedSettings]) -> None:
+        self.embedded = EmbeddedServers()
+        self.live = LiveSettings(load, embedded=self._start_embedded)
+        self.mcp = McpHub(version=hub_version(), guard=False)  # AuthMiddleware checks Host and Origin
+        self.metrics = Metrics()
+        self._stack = AsyncExitStack()
+        self._active_group: ActiveGroup | None = None
+        self._ready = False
+        self.app: ASGIApp = self._not_yet
+
+    async def __aenter__(self) -> Hub:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.embedded.aclose)
+            await stack.enter_async_context(self.mcp)
+            self.live.before_swap(self._apply_tools)
+            self.live.after_swap(self._follow_groups)
+            snapshot = await self.live.start()
+            upstream = _Patient(AiohttpUpstream(), self.embedded)
+            stack.push_async_callback(upstream.close)
+            self.app = AuthMiddleware(self._rooms(upstream), lambda: self.live.current.settings, error_body)
+            watching = asyncio.create_task(self.live.watch(), name="watch settings")
+            stack.push_async_callback(_end, watching)
+            log.debug("settings of revision %d are serving", snapshot.revision)
+            self._ready = True
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._ready = False
+        await self._stack.aclose()
+
+    # ------------------------------------------------------------ following the settings
+
+    async def _start_embedded(self, settings: Settings) -> Mapping[str, str]:
+        wanted = {
+            name: provider.embedded
+            for name, provider in embedded_providers(settings).items()
+            if provider.embedded is not None
+        }
+        return await self.embedded.apply(wanted)
+
+    async def _apply_tools(self, new: Snapshot, old: Snapshot | None) -> None:
+        settings = new.settings
+        if (
+            old is None
+            or (settings.mcp_servers, settings.profiles) != (old.settings.mcp_servers, old.settings.profiles)
+            or list(settings.mcp_servers) != list(old.settings.mcp_servers)
+        ):
+            await self.mcp.apply(settings.mcp_servers, settings.profiles)
+
+    async def _follow_groups(self, new: Snapshot, old: Snapshot | None) -> None:
+        if self._active_group is None:
+            self._active_group = ActiveGroup(new.loaded.path, state_file())
+        self._active_group.follow(tuple(new.table.groups), new.table.default_group)
+
+    # ------------------------------------------------------------ the rooms of the app
+
+    def _rooms(self, upstream: Upstream) -> ASGIApp:
+        assert self._active_group is not None
+        active_group = self._active_group
+        gateway = Gateway(
+            lease=lambda: nullcontext(self.live.current.table),
+            upstream=upstream,
+            active_group=lambda: active_group.name,
+            sink=self.metrics.take,
+        )
+        control = Control(
+            version=hub_version(),
+            current=lambda: self.live.current,
+            active_group=active_group,
+            settings_state=self._settings_state,
+            servers=self.mcp,
+            embedded=self.embedded,
+        )
+        own = Starlette(
+            routes=[
+                Route("/healthz", _alive),
+                Route("/readyz", self._readiness),
+                Route("/metrics", self._metrics),
+                *control.routes,
+            ]
+        )
+        rooms: dict[str, ASGIApp] = {
+            "mcp": self.mcp.app,
+            **dict.fromkeys(("healthz", "readyz", "metrics", "hub"), own),
+        }
+        chat = chat_app(gateway, max_body_bytes=lambda: self.live.current.settings.server.max_body_bytes)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            room = rooms.get(scope["path"].split("/", 2)[1]) if scope["type"] == "http" else None
+            await (room or chat)(scope, receive, send)
+
+        return app
+
+    async def _not_yet(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("the hub is starting", 503)(scope, receive, send)
+
+    def _settings_state(self) -> dict[str, Any]:
+        status = self.live.status
+        refused = bool(status.last_problems)
+        return {
+            "state": "refused" if refused else "ok",
+            "error": "; ".join(str(problem) for problem in status.last_problems) or None,
+            "loaded_at": status.applied_at,
+            "revision": self.live.current.revision,
+        }
+
+    async def _readiness(self, request: Request) -> Response:
+        if self._ready:
+            return JSONResponse({"status": "ready", "revision": self.live.current.revision})
+        return JSONResponse({"status": "starting"}, 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+
+async def _alive(request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class _Patient:
+    """An upstream that waits for embedded models which are on their way."""
+
+    def __init__(self, upstream: Upstream, embedded: EmbeddedServers) -> None:
+        self._upstream = upstream
+        self._embedded = embedded
+
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
+        for status in self._embedded.status():
+            if status.state != "ready" and request.url.startswith(status.base_url):
+                await self._embedded.wait_ready(status.name, _EMBEDDED_PATIENCE)
+        return await self._upstream.send(request)
+
+    async def close(self) -> None:
+        await self._upstream.close()
+
+
+@asynccontextmanager
+async def running(load: Callable[[], LoadedSettings]) -> AsyncIterator[Hub]:
+    """A hub for the time of a block: for tests and other programs."""
+    async with Hub(load) as hub:
+        yield hub
