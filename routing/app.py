@@ -1,0 +1,309 @@
+"""The chat endpoints as raw ASGI: a path to a call, a call's answer to the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import unquote_plus
+
+from adapters import registry
+from adapters.canonical import ChatError, ErrorKind
+from adapters.codec import Arrival, Codec
+from adapters.jsontext import dump_bytes
+from routing.answers import Answer, StreamBroken, error_answer, json_answer
+from routing.exchange import Call
+from routing.gateway import Gateway
+from routing.resolve import SWITCH
+from routing.routes import Endpoint, Endpoints, Found, RouteTable, pick
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("hub.routing")
+
+MAX_BODY_BYTES = 50 * 2**20
+_FORWARDED = ("anthropic-", "openai-beta", "x-openai-", "x-goog-user-project")
+"""Beginnings of the names of headers that protocols define. None of them carries a credential."""
+_CREDENTIALS = frozenset(("key", "api_key", "api-key", "access_token"))
+"""Query parameters that carry the client's key; they never go upstream."""
+_WATCH_AFTER = 0.05
+"""Seconds until a request is listened to for its client going away: most are done before."""
+
+
+def chat_app(gateway: Gateway, *, max_body_bytes: Callable[[], int] = lambda: MAX_BODY_BYTES) -> ASGIApp:
+    """The ASGI app of all chat endpoints; it answers 404 to whatever is no path of theirs."""
+    return _ChatApp(gateway, max_body_bytes)
+
+
+def error_body(path: str, status: int, kind: ErrorKind, message: str) -> tuple[str, bytes]:
+    """Content type and body of an error in the shape of the protocol that `path` belongs to."""
+    _, document = _default_routes().nearest(path).encode_error(ChatError(kind, message, status))
+    return "application/json", dump_bytes(document)
+
+
+_defaults: list[RouteTable] = []
+
+
+def _default_routes() -> RouteTable:
+    if not _defaults:
+        _defaults.append(RouteTable(registry.codecs()))
+    return _defaults[0]
+
+
+class _Gone(Exception):
+    """The client went away before its request was whole."""
+
+
+class _ChatApp:
+    def __init__(self, gateway: Gateway, max_body_bytes: Callable[[], int]) -> None:
+        self._gateway = gateway
+        self._max_body_bytes = max_body_bytes
+        self._routes = RouteTable(gateway.codecs)
+        self._codecs = {codec.name: codec for codec in gateway.codecs}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "websocket":
+                await _refuse_websocket(scope, receive, send)
+            case "lifespan":
+                await _live(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        if root := scope.get("root_path"):
+            path = path.removeprefix(root)
+        found = self._routes.find(path)
+        if found is None:
+            await _send(send, self._no_route(path, method))
+            return
+        endpoints = found.endpoints.get("GET" if method == "HEAD" else method)
+        headers = dict(scope["headers"])
+        if endpoints is None:
+            await _send(send, self._wrong_method(path, method, found.endpoints))
+            return
+        endpoint = endpoints[0] if method == "POST" else pick(endpoints, headers, self._codecs)
+        try:
+            body = b"" if endpoint.route.method == "GET" else await self._body(headers, receive)
+        except _Gone:
+            return
+        except _Unreadable as unreadable:
+            await _send(send, self._error(endpoint.codec, unreadable.error))
+            return
+        await self._answer(self._call(found, endpoint, scope, headers, body), found.compat, receive, send)
+
+    # ------------------------------------------------------------ reading the request
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        limit = self._max_body_bytes()
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        encoding = headers.get(b"content-encoding", b"identity").lower()
+        if encoding not in (b"identity", b""):
+            name = encoding.decode("ascii", "replace")
+            told = f"content-encoding `{name}` is not understood: send the body uncompressed"
+            raise _Unreadable(ChatError("invalid_request", told, 415))
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
+        pieces: list[bytes] = []
+        size = 0
+        while message["type"] == "http.request":
+            piece = message.get("body", b"")
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body"):
+                return b"".join(pieces)
+            message = await receive()
+        raise _Gone
+
+    def _call(
+        self, found: Found, endpoint: Endpoint, scope: Scope, headers: dict[bytes, bytes], body: bytes
+    ) -> Call:
+        services = self._gateway.services
+        route = endpoint.route
+        by_path = route.operation == "chat" and "{" in route.path
+        arrival = Arrival(
+            action=route.action,
+            model=found.model,
+            stream="stream" in route.action.lower() if by_path else None,
+            headers=_protocol_headers(headers),
+        )
+        query = scope.get("query_string", b"")
+        return Call(
+            codec=endpoint.codec,
+            route=route,
+            prefix=found.prefix,
+            arrival=arrival,
+            query=_without_credentials(query.decode("latin-1")) if query else "",
+            body=body,
+            id=services.new_id(),
+            started=services.clock(),
+        )
+
+    # ------------------------------------------------------------ answering
+
+    async def _answer(self, call: Call, compat: bool, receive: Receive, send: Send) -> None:
+        watch = _Watch(receive)
+        try:
+            with self._gateway.lease() as table:
+                if compat:
+                    message = "/compat is not available yet: leave it out of the path"
+                    answer = self._gateway.error(call, ChatError("unsupported", message, 501))
+                else:
+                    answer = await self._gateway.answer(table, call)
+                await _send(send, answer, watch)
+        except asyncio.CancelledError:
+            if not watch.client_gone:
+                raise
+            _uncancel()
+        except StreamBroken:
+            # Returning without the last message makes the server break the connection.
+            log.warning("request %s: the upstream's stream was cut", call.id)
+        except Exception:
+            log.exception("request %s failed", call.id)
+            if watch.began:
+                raise
+            await _send(send, self._gateway.error(call, ChatError("internal", "the hub failed", 500)))
+        finally:
+            watch.stop()
+
+    def _no_route(self, path: str, method: str) -> Answer:
+        if method in ("GET", "HEAD") and path in _ALIVE:
+            return json_answer(200, [], _ALIVE[path])
+        message = f"there is nothing at {path[:200]}. Paths: {', '.join(self._routes.paths())}"
+        message += "; each also below /{group} and /" + SWITCH
+        return self._error(self._routes.nearest(path), ChatError("not_found", message, 404))
+
+    def _wrong_method(self, path: str, method: str, endpoints: Endpoints) -> Answer:
+        allowed = ", ".join(sorted(endpoints))
+        message = f"{path[:200]} takes {allowed}, not {method[:20]}"
+        codec = next(iter(endpoints.values()))[0].codec
+        answer = self._error(codec, ChatError("invalid_request", message, 405))
+        answer.headers.append((b"allow", allowed.encode()))
+        return answer
+
+    def _error(self, codec: Codec, error: ChatError) -> Answer:
+        return error_answer(codec, error, [(b"x-request-id", self._gateway.services.new_id().encode())])
+
+
+_ALIVE = {"/": b'{"status":"ok"}', "/api/hello": b'{"status":"ok"}'}
+"""What clients ask to see whether somebody is there (Claude Code: `HEAD /api/hello`)."""
+
+
+class _Unreadable(Exception):
+    def __init__(self, error: ChatError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _too_large(limit: int) -> _Unreadable:
+    message = f"the body is larger than {limit} bytes, the limit here (server.max_body_bytes)"
+    return _Unreadable(ChatError("too_large", message, 413))
+
+
+def _protocol_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
+    return {
+        name.decode(): value.decode("latin-1")
+        for name, value in headers.items()
+        if name.startswith(_FORWARDED_BYTES)
+    }
+
+
+_FORWARDED_BYTES = tuple(beginning.encode() for beginning in _FORWARDED)
+
+
+def _without_credentials(query: str) -> str:
+    if "key" not in query and "token" not in query and "%" not in query:
+        return query
+    return "&".join(pair for pair in query.split("&") if not _is_credential(pair))
+
+
+def _is_credential(pair: str) -> bool:
+    return unquote_plus(pair.partition("=")[0]).lower() in _CREDENTIALS
+
+
+class _Watch:
+    """Cancels the request's task when its client goes away."""
+
+    __slots__ = ("_listener", "_receive", "_task", "_timer", "began", "client_gone")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._listener: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start)
+        self.client_gone = False
+        self.began = False
+
+    def _start(self) -> None:
+        self._listener = asyncio.get_running_loop().create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.client_gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+
+
+def _uncancel() -> None:
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+
+
+async def _send(send: Send, answer: Answer, watch: _Watch | None = None) -> None:
+    if watch is not None:
+        watch.began = True
+    if answer.stream is None:
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        if watch is not None:
+            watch.stop()
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    async with aclosing(answer.stream) as stream:
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        async for data in stream:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        if watch is not None:
+            watch.stop()
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    """426 for a Responses client that tries a WebSocket first: it falls back to HTTP at once."""
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(b"content-type", b"application/json"), (b"upgrade", b"http/1.1")]
+    await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
+    body = b'{"error":{"message":"use HTTP: there are no WebSockets here","type":"invalid_request_error"}}'
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Start and stop belong to whoever made the gateway."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,318 @@
+"""One request on its way: the targets asked one after another until one begins to answer.
+
+Refused     a target did not answer; nothing has gone out to the client yet
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from adapters.canonical import ChatError, ChatRequest, Usage
+from adapters.codec import Arrival, Codec, Reply, Route
+from adapters.errors import InvalidResponse, Unsupported
+from adapters.jsontext import dump_bytes
+from adapters.losses import Losses
+from adapters.peek import Peek, replace_model
+from routing.adjust import adjust, with_extra_body
+from routing.answers import Answer, Headers, error_answer, forwarded, json_answer, losses_header
+from routing.health import Health
+from routing.plan import Attempt, GroupPlan, Prepared, Way
+from routing.policy import FAULT_ERRORS, Rule, Step, after_fault, after_status, cooldown
+from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault, UpstreamRequest
+from routing.usage import Record, Sink
+
+log = logging.getLogger("hub.routing")
+
+CLIENT_GONE = 499
+"""nginx's status for a client that did not wait; only in records."""
+LONGEST_ERROR = 2**20
+LONGEST_ANSWER = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an exchange works with."""
+
+    upstream: Upstream
+    health: Health
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    now: Callable[[], float]
+    """Unix seconds."""
+    random: Callable[[], float]
+    new_id: Callable[[], str]
+    keep_alive: float
+    """Seconds of silence after which a stream's client is sent a sign of life."""
+    sink: Sink | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A client's request as it arrived."""
+
+    codec: Codec
+    route: Route
+    prefix: str
+    """"", `switch`, or a group's name."""
+    arrival: Arrival
+    query: str
+    """Without the leading `?` and without credentials."""
+    body: bytes
+    id: str
+    started: float
+    """On the services' clock."""
+
+
+class Refused(Exception):
+    """A target did not answer. `raw` is its own error's body, for a client of the same protocol."""
+
+    def __init__(
+        self, error: ChatError, rule: Rule, headers: Headers | None = None, raw: bytes | None = None
+    ) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.rule = rule
+        self.headers: Headers = headers or []
+        self.raw = raw
+
+
+class Exchange:
+    """State of one request: what was decoded, who was asked, what is to be recorded."""
+
+    def __init__(
+        self, services: Services, prepared: Prepared, plan: GroupPlan, call: Call, peeked: Peek, model: str
+    ) -> None:
+        self.services = services
+        self.redactor = prepared.redactor
+        self.plan = plan
+        self.call = call
+        self.peeked = peeked
+        self.model = model
+        """The model's name as the client sent it; "": none."""
+        self.is_chat = call.route.operation == "chat"
+        self.usage: Usage | None = None
+        self.losses: tuple[str, ...] = ()
+        self.tries = 0
+        self.first_byte: float | None = None
+        self.way: Way | None = None
+        self._request: ChatRequest | None = None
+        self._recorded = False
+
+    # ------------------------------------------------------------ the request
+
+    def request(self) -> ChatRequest:
+        """As the client sent it. Raises InvalidRequest."""
+        if self._request is None:
+            self._request = self.call.codec.decode_request(self.peeked.document, self.call.arrival)
+        return self._request
+
+    def reply(self) -> Reply:
+        services = self.services
+        return Reply(self.request(), services.new_id(), int(services.now()), self.call.route.action)
+
+    def wants_stream(self) -> bool | None:
+        """None: neither path nor body say so, and the protocol's own default holds."""
+        if self.call.arrival.stream is not None:
+            return self.call.arrival.stream
+        return self._request.stream if self._request is not None else self.peeked.stream
+
+    def passes_through(self, way: Way) -> bool:
+        return way.codec is self.call.codec and not (self.plan.adjusts and self.is_chat)
+
+    def forward(self, way: Way, key: int) -> UpstreamRequest:
+        """The client's own bytes, but for the model's name."""
+        call = self.call
+        model = way.model(self.model)
+        body = call.body
+        if "{model" not in call.route.path and model and body:
+            body = replace_model(body, self.peeked, model)
+        path = call.codec.passthrough_path(model, call.arrival)
+        query = call.query
+        if "?" in path and query:  # the codec's own query stands for the client's
+            path, query = path.partition("?")[0], query
+        headers = way.headers(key, call.arrival.headers)
+        return UpstreamRequest(way.url(path, query), headers, body, way.timeouts)
+
+    def convert(self, way: Way, key: int) -> UpstreamRequest:
+        """The request in the target's protocol. Raises InvalidRequest, Unsupported."""
+        request = adjust(self.request(), self.plan.group) if self.plan.adjusts else self.request()
+        encoded = way.codec.encode_request(request, way.target_model(self.model))
+        self.losses = ()
+        self.note(encoded.losses)
+        body = with_extra_body(encoded.body, self.plan.group) if self.plan.adjusts else encoded.body
+        headers = way.headers(key, encoded.headers)
+        return UpstreamRequest(way.url(encoded.path), headers, dump_bytes(body), way.timeouts)
+
+    def note(self, losses: Losses) -> None:
+        self.losses = tuple(dict.fromkeys((*self.losses, *losses.codes)))
+        if len(losses) and log.isEnabledFor(logging.INFO):
+            for loss in losses:
+                log.info("request %s lost %s at %s: %s", self.call.id, loss.code, loss.where, loss.detail)
+
+    # ------------------------------------------------------------ the targets
+
+    async def run(self, receive: Receive) -> Answer:
+        """Ask until somebody answers. `receive` makes the client's answer of the upstream's."""
+        attempts = self.plan.attempts(self.model, self.services.random, self.services.health)
+        if not self.is_chat:  # only chats can be converted
+            attempts = [each for each in attempts if each.way.codec is self.call.codec]
+        refused: Refused | None = None
+        passed: Way | None = None
+        for attempt in attempts:
+            if attempt.way is passed:
+                continue
+            self.way = attempt.way
+            try:
+                answer: Answer = await self._ask(attempt, receive)
+            except Refused as refusal:
+                refused = refusal
+                if refusal.rule.step is Step.TELL:
+                    break
+                self._cool_down(attempt, refusal)
+                passed = attempt.way if refusal.rule.step is Step.NEXT_TARGET else None
+            except Unsupported as unsupported:
+                refused = Refused(unsupported.error, Rule(Step.NEXT_TARGET))
+                passed = attempt.way
+            else:
+                self.services.health.succeeded(attempt.way.subject(attempt.key))
+                return answer
+        return self._tell(refused or self._nobody())
+
+    def _nobody(self) -> Refused:
+        name = self.plan.group.name
+        if not self.plan.ways and not self.plan.mapped:
+            message = f"group `{name}` has no targets: give it one in the settings"
+            return Refused(ChatError("upstream", message, 502), Rule(Step.TELL))
+        what, title = self.call.route.operation, self.call.codec.title
+        message = f"{what} is passed on to targets that speak {title}, and group `{name}` has none"
+        return Refused(ChatError("unsupported", message, 501), Rule(Step.TELL))
+
+    async def _ask(self, attempt: Attempt, receive: Receive) -> Answer:
+        way, key = attempt
+        request = self.forward(way, key) if self.passes_through(way) else self.convert(way, key)
+        self.tries += 1
+        upstream: UpstreamAnswer | None = None
+        answer: Answer | None = None
+        try:
+            upstream = await self.services.upstream.send(request)
+            if not 200 <= upstream.status < 300:
+                raise await self._refusal(way, upstream)
+            answer = await receive(self, way, upstream)
+        except UpstreamFault as fault:
+            raise self.fault(way, fault) from fault
+        except InvalidResponse as invalid:
+            raise self.garbage(way, str(invalid)) from invalid
+        except asyncio.CancelledError:
+            self.record(CLIENT_GONE, error="the client went away")
+            raise
+        finally:
+            if upstream is not None and (answer is None or answer.stream is None):
+                upstream.close()
+        return answer
+
+    def _cool_down(self, attempt: Attempt, refusal: Refused) -> None:
+        seconds = cooldown(refusal.rule, refusal.error.retry_after)
+        self.services.health.failed(attempt.way.subject(attempt.key), seconds)
+        log.warning(
+            "request %s: %s did not answer: %s",
+            self.call.id,
+            attempt.way.label.decode(),
+            refusal.error.message,
+        )
+
+    # ------------------------------------------------------------ refusals
+
+    def fault(self, way: Way, fault: UpstreamFault) -> Refused:
+        kind, status = FAULT_ERRORS[fault.fault]
+        message = f"provider `{way.target.provider.name}` did not answer: {fault}"
+        return Refused(ChatError(kind, message, status), after_fault(fault.fault))
+
+    def garbage(self, way: Way, reason: str) -> Refused:
+        message = f"provider `{way.target.provider.name}` gave an answer that cannot be read: {reason}"
+        error = ChatError("upstream", self.redactor.text(message), 502)
+        return Refused(error, after_fault("garbage"))
+
+    def failed(self, error: ChatError) -> Refused:
+        """For a failure that the upstream told as the first thing in its stream."""
+        error = self.redacted(error)
+        return Refused(error, after_status(error.status))
+
+    def redacted(self, error: ChatError) -> ChatError:
+        return replace(error, message=self.redactor.text(error.message))
+
+    async def _refusal(self, way: Way, upstream: UpstreamAnswer) -> Refused:
+        try:
+            body = await upstream.read_all(LONGEST_ERROR)
+        except UpstreamFault:
+            body = b""
+        status = upstream.status
+        rule = after_status(status)
+        name = way.target.provider.name
+        if status < 400:
+            message = f"provider `{name}` answered {status}: its base_url points elsewhere than to its API"
+            return Refused(ChatError("upstream", message, 502), rule)
+        error = self.redacted(way.codec.decode_error(status, upstream.headers, body))
+        headers = forwarded(upstream.headers)
+        if status in (401, 403):
+            remedy = "check its api_key in the settings" if way.keys[0] else "set its api_key in the settings"
+            told = f"provider `{name}` refused the hub's credential ({status}): {error.message} ({remedy})"
+            return Refused(replace(error, message=told), rule, headers)
+        own_shape = way.codec is self.call.codec and body[:1] == b"{"
+        return Refused(error, rule, headers, self.redactor.data(body) if own_shape else None)
+
+    def _tell(self, refused: Refused) -> Answer:
+        error = refused.error
+        self.record(error.status, error=error.message)
+        headers = [*self.labels(), *refused.headers]
+        if refused.raw is not None:
+            return json_answer(error.status, headers, refused.raw)
+        return error_answer(self.call.codec, error, headers)
+
+    # ------------------------------------------------------------ the answer's head, and the record
+
+    def labels(self) -> Headers:
+        labels: Headers = [(b"x-request-id", self.call.id.encode()), (b"x-hub-group", self.plan.label)]
+        if self.way is not None:
+            labels.append((b"x-hub-target", self.way.label))
+        return labels
+
+    def head(self, upstream: Mapping[str, str]) -> Headers:
+        return [*self.labels(), *losses_header(self.losses), *forwarded(upstream)]
+
+    def began(self) -> None:
+        """The first byte of the answer is there."""
+        if self.first_byte is None:
+            self.first_byte = self.services.clock() - self.call.started
+
+    def record(self, status: int, *, stream: bool = False, error: str | None = None) -> None:
+        sink, way = self.services.sink, self.way
+        if sink is None or self._recorded:
+            return
+        self._recorded = True
+        sink(
+            Record(
+                request_id=self.call.id,
+                client_protocol=self.call.codec.name,
+                operation=self.call.route.operation,
+                status=status,
+                group=self.plan.group.name,
+                provider=way.target.provider.name if way else "",
+                model=way.model(self.model) if way else "",
+                target_protocol=way.codec.name if way else "",
+                stream=stream,
+                passthrough=way is not None and self.passes_through(way),
+                usage=self.usage,
+                first_byte=self.first_byte,
+                duration=self.services.clock() - self.call.started,
+                attempts=self.tries,
+                losses=self.losses,
+                error=error,
+            )
+        )
+
+
+Receive = Callable[[Exchange, Way, UpstreamAnswer], Awaitable[Answer]]
+"""Makes the client's answer of an upstream's. Raises Refused, UpstreamFault, InvalidResponse."""

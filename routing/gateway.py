@@ -1,0 +1,167 @@
+"""The gateway: every operation of the chat endpoints, from a client's call to its answer."""
+
+from __future__ import annotations
+
+import random as chance
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from adapters import tokens
+from adapters.canonical import ChatError
+from adapters.codec import Codec, ModelInfo
+from adapters.errors import AdapterError
+from adapters.jsontext import dump_bytes
+from adapters.peek import peek
+from adapters.registry import codecs as registered
+from routing.answers import Answer, Headers, error_answer, json_answer
+from routing.exchange import Call, Exchange, Services
+from routing.health import Health
+from routing.plan import Prepared, prepare
+from routing.receive import receive_chat, receive_plain
+from routing.resolve import RoutingError, aliases, find_group, known
+from routing.table import Table
+from routing.upstream import Upstream
+from routing.usage import Sink
+
+OLLAMA_VERSION = "0.13.0"
+"""What `/api/version` says: clients compare it with the first version that has what they need."""
+
+_FINAL_COUNTS = frozenset((200, 400, 413, 422))
+"""Statuses of a count that are the client's; after any other the hub estimates."""
+
+
+def new_id() -> str:
+    """24 characters of `[a-z0-9]`."""
+    return uuid.uuid4().hex[:24]
+
+
+class Gateway:
+    """Answers calls by the table that each of them leases.
+
+    `lease` gives the current table for the time of one request. `active_group` is what `switch` set,
+    None: nothing. `sink` takes one record for each request; it must not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        lease: Callable[[], AbstractContextManager[Table]],
+        upstream: Upstream,
+        codecs: Sequence[Codec] | None = None,
+        active_group: Callable[[], str | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = chance.random,
+        new_id: Callable[[], str] = new_id,
+        sink: Sink | None = None,
+        keep_alive: float = 15.0,
+    ) -> None:
+        self.lease = lease
+        self.codecs = tuple(registered() if codecs is None else codecs)
+        self._by_name = {codec.name: codec for codec in self.codecs}
+        self._active_group = active_group
+        self._prepared: Prepared | None = None
+        self._since = int(now())
+        self.services = Services(
+            upstream=upstream,
+            health=Health(clock),
+            clock=clock,
+            now=now,
+            random=random,
+            new_id=new_id,
+            keep_alive=keep_alive,
+            sink=sink,
+        )
+
+    def prepared(self, table: Table) -> Prepared:
+        """What is computed once for a table. Raises LookupError for an unknown protocol.
+
+        Only the latest is kept: requests on an older table hold their own.
+        """
+        prepared = self._prepared
+        if prepared is None or prepared.table is not table:
+            prepared = self._prepared = prepare(table, self._by_name)
+        return prepared
+
+    async def close(self) -> None:
+        await self.services.upstream.close()
+
+    async def answer(self, table: Table, call: Call) -> Answer:
+        """Never raises but for defects; errors come in the shape of the call's protocol."""
+        try:
+            prepared = self.prepared(table)
+            match call.route.operation:
+                case "chat":
+                    return await self._exchange(prepared, call).run(receive_chat)
+                case "count_tokens":
+                    return await self._count(self._exchange(prepared, call))
+                case "models":
+                    return self._models(prepared, call)
+                case "model":
+                    return self._model(prepared, call)
+                case "info":
+                    return self._version(call)
+                case "embeddings" | "compact":
+                    return await self._exchange(prepared, call).run(receive_plain)
+        except RoutingError as error:
+            return self.error(call, error.error)
+        except AdapterError as error:
+            return self.error(call, error.error)
+
+    def error(self, call: Call, error: ChatError) -> Answer:
+        return error_answer(call.codec, error, self._labels(call))
+
+    # ------------------------------------------------------------ chat and its relatives
+
+    def _exchange(self, prepared: Prepared, call: Call) -> Exchange:
+        """Raises InvalidRequest, RoutingError."""
+        peeked = peek(call.body)
+        model = call.arrival.model or peeked.model or ""
+        group = find_group(prepared.table, call.prefix, model, self._active_group())
+        return Exchange(self.services, prepared, prepared.groups[group.name], call, peeked, model)
+
+    async def _count(self, exchange: Exchange) -> Answer:
+        """Ask an upstream that speaks the client's protocol; if none can count, estimate and say so."""
+        answer = await exchange.run(receive_plain)
+        if answer.status in _FINAL_COUNTS:
+            return answer
+        codec = exchange.call.codec
+        document = codec.encode_token_count(tokens.of_request(exchange.request()))
+        headers: Headers = [*exchange.labels(), (b"x-hub-estimated", b"true")]
+        return json_answer(200, headers, dump_bytes(document))
+
+    # ------------------------------------------------------------ lists of models
+
+    def _models(self, prepared: Prepared, call: Call) -> Answer:
+        document = call.codec.encode_models(self._listed(prepared, call), call.route.action)
+        return json_answer(200, self._labels(call), dump_bytes(document))
+
+    def _model(self, prepared: Prepared, call: Call) -> Answer:
+        wanted = call.arrival.model or (peek(call.body).model if call.body else None) or ""
+        infos = {info.id: info for info in self._listed(prepared, call)}
+        info = infos.get(wanted) or infos.get(wanted.removesuffix(":latest"))
+        if info is None:
+            raise RoutingError("not_found", f"there is no model `{wanted}`. {known(wanted, infos)}")
+        document = call.codec.encode_model(info, call.route.action)
+        return json_answer(200, self._labels(call), dump_bytes(document))
+
+    def _version(self, call: Call) -> Answer:
+        return json_answer(200, self._labels(call), dump_bytes({"version": OLLAMA_VERSION}))
+
+    def _listed(self, prepared: Prepared, call: Call) -> list[ModelInfo]:
+        """The groups and the names in their `models` maps; below a prefix only that group's."""
+        table = prepared.table
+        if call.prefix:
+            groups = [find_group(table, call.prefix, None, self._active_group())]
+        else:
+            groups = list(table.groups.values())
+        infos: dict[str, ModelInfo] = {}
+        for group in groups:
+            for name in (group.name, *aliases(group)):
+                infos.setdefault(name, ModelInfo(name, self._since, "hub", group.description or name))
+        return list(infos.values())
+
+    def _labels(self, call: Call) -> Headers:
+        return [(b"x-request-id", call.id.encode())]

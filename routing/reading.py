@@ -1,0 +1,109 @@
+"""The beginning of an upstream's answer: is it a stream, and does it begin well?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from adapters.canonical import ChatError, Failure, KeepAlive, StreamEvent, StreamStart, UsageUpdate
+from adapters.codec import Codec, StreamDecoder
+from adapters.errors import InvalidResponse
+from routing.upstream import Silence, UpstreamAnswer
+
+_STREAM_TYPES = (
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/x-json-stream",
+)
+_SSE_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_LONGEST_OPENING = 2**16
+_BEFORE_CONTENT = (StreamStart, UsageUpdate, KeepAlive)
+_CONTENT_KEYS = frozenset(
+    (
+        "choices",
+        "output",
+        "content",
+        "candidates",
+        "promptFeedback",
+        "message",
+        "response",
+        "data",
+        "embedding",
+    )
+)
+"""Of whole answers in all protocols; `error` beside one of them is part of an answer."""
+
+
+def is_stream(content_type: str) -> bool:
+    return content_type.lower().startswith(_STREAM_TYPES)
+
+
+def looks_like_stream(data: bytes) -> bool:
+    """For an answer that should be a stream and is declared otherwise: SSE, or Gemini's array."""
+    beginning = data[:64].lstrip()
+    return beginning.startswith((*_SSE_BEGINNINGS, b"["))
+
+
+@dataclass(slots=True)
+class Opening:
+    """A stream up to its first event."""
+
+    data: bytes
+    events: list[StreamEvent] = field(default_factory=list)
+    ended: bool = False
+
+    def failure(self) -> ChatError | None:
+        """The error with which the stream begins, before any content."""
+        for event in self.events:
+            if isinstance(event, Failure):
+                return event.error
+            if not isinstance(event, _BEFORE_CONTENT):
+                return None
+        return None
+
+
+async def opening(
+    upstream: UpstreamAnswer, decoder: StreamDecoder, patience: float, first: bytes = b""
+) -> Opening:
+    """Read until the first event that tells something, so that an error can still get a status.
+
+    After `patience` seconds of silence the stream begins as it is. Raises UpstreamFault.
+    """
+    begun = Opening(first, decoder.feed(first) if first else [])
+    while not any(not isinstance(event, KeepAlive) for event in begun.events):
+        if len(begun.data) > _LONGEST_OPENING:
+            break
+        try:
+            data = await upstream.read(patience)
+        except Silence:
+            break
+        begun.data += data
+        begun.events += decoder.feed(data) if data else decoder.close()
+        if not data:
+            begun.ended = True
+            break
+    return begun
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """An upstream's JSON answer. Raises InvalidResponse."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidResponse(f"it is not JSON ({error.msg})") from None
+    if not isinstance(document, dict):
+        raise InvalidResponse("it is not a JSON object")
+    return document
+
+
+def error_within(codec: Codec, document: dict[str, Any], body: bytes) -> ChatError | None:
+    """The error that some servers answer with status 200 (OpenRouter for one)."""
+    error = document.get("error")
+    if not error or not _CONTENT_KEYS.isdisjoint(document):
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 502
+    return codec.decode_error(status, {}, body)

@@ -1,0 +1,249 @@
+"""From an upstream's answer to the client's: passed through, or converted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable
+
+from adapters.assemble import Assembler, broken_stream
+from adapters.canonical import (
+    ChatError,
+    ChatResponse,
+    Failure,
+    KeepAlive,
+    StreamEvent,
+    StreamStart,
+    Usage,
+    UsageUpdate,
+)
+from adapters.codec import StreamDecoder, StreamEncoder
+from adapters.framing import sse_comment
+from adapters.jsontext import dump_bytes
+from adapters.replay import replay
+from routing.answers import STREAM_HEADERS, Answer, StreamBroken, json_answer
+from routing.exchange import LONGEST_ANSWER, Exchange
+from routing.plan import Way, header_value
+from routing.reading import Opening, error_within, is_stream, looks_like_stream, opening, read_document
+from routing.upstream import Silence, UpstreamAnswer, UpstreamFault
+from routing.usage_watch import UsageWatch
+
+log = logging.getLogger("hub.routing")
+
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_ALIVE = (KeepAlive(),)
+
+
+async def receive_chat(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> Answer:
+    """A chat answer. Raises Refused, UpstreamFault, InvalidResponse while nothing has gone out."""
+    streams = is_stream(upstream.headers.get("content-type", ""))
+    through = exchange.passes_through(way)
+    wants = exchange.wants_stream() if through else exchange.request().stream
+    first = b""
+    if wants and not streams:
+        first = await upstream.read()
+        streams = looks_like_stream(first)
+    if not streams:
+        return await _whole(exchange, way, upstream, first, through=through, as_stream=bool(wants))
+    if wants is False:
+        return await _assembled(exchange, way, upstream)
+    return await _streamed(exchange, way, upstream, first, through=through)
+
+
+async def receive_plain(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> Answer:
+    """An answer of another operation (embeddings, a token count, …): passed through."""
+    body = await upstream.read_all(LONGEST_ANSWER)
+    read_document(body)
+    exchange.began()
+    exchange.record(upstream.status)
+    return json_answer(upstream.status, exchange.head(upstream.headers), body)
+
+
+# ---------------------------------------------------------------- whole answers
+
+
+async def _whole(
+    exchange: Exchange, way: Way, upstream: UpstreamAnswer, first: bytes, *, through: bool, as_stream: bool
+) -> Answer:
+    body = first + await upstream.read_all(LONGEST_ANSWER)
+    document = read_document(body)
+    if (error := error_within(way.codec, document, body)) is not None:
+        raise exchange.failed(error)
+    exchange.began()
+    if through and not as_stream:
+        if exchange.services.sink is not None:
+            exchange.usage = _usage_of(way, document)
+        exchange.record(upstream.status)
+        return json_answer(upstream.status, exchange.head(upstream.headers), body)
+    response = way.codec.decode_response(document)
+    exchange.usage = response.usage
+    if as_stream:
+        return _replayed(exchange, upstream, response)
+    return _encoded(exchange, upstream, response)
+
+
+def _usage_of(way: Way, document: dict[str, object]) -> Usage | None:
+    try:
+        return way.codec.decode_response(document).usage
+    except Exception:  # what passes through need not be understood
+        log.debug("no usage read from an answer of %s", way.label.decode(), exc_info=True)
+        return None
+
+
+def _encoded(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
+    document, losses = exchange.call.codec.encode_response(response, exchange.reply())
+    exchange.note(losses)
+    exchange.record(200)
+    return json_answer(200, exchange.head(upstream.headers), dump_bytes(document))
+
+
+def _replayed(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
+    body = exchange.call.codec.stream_encoder(exchange.reply()).encode(replay(response))
+    exchange.record(200, stream=True)
+    content_type = exchange.call.codec.stream_content_type.encode()
+    head = [(b"content-type", content_type), *STREAM_HEADERS, *exchange.head(upstream.headers)]
+    return Answer(200, [*head, (b"content-length", b"%d" % len(body))], body)
+
+
+async def _assembled(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> Answer:
+    """A stream for a client that wants JSON."""
+    decoder, assembler = way.codec.stream_decoder(), Assembler()
+    while data := await upstream.read():
+        assembler.feed(decoder.feed(data))
+        exchange.began()
+    assembler.feed(decoder.close())
+    response = assembler.response
+    if response is None:
+        raise exchange.failed(assembler.error or broken_stream())
+    exchange.usage = response.usage
+    return _encoded(exchange, upstream, response)
+
+
+# ---------------------------------------------------------------- streams
+
+
+async def _streamed(
+    exchange: Exchange, way: Way, upstream: UpstreamAnswer, first: bytes, *, through: bool
+) -> Answer:
+    decoder = way.codec.stream_decoder()
+    begun = await opening(upstream, decoder, exchange.services.keep_alive, first)
+    if (error := begun.failure()) is not None:
+        raise exchange.failed(error)
+    exchange.began()
+    client = exchange.call.codec
+    if through:
+        content_type = upstream.headers.get("content-type") or client.stream_content_type
+        stream = _relay(exchange, way, upstream, begun)
+    else:
+        content_type = client.stream_content_type
+        encoder = client.stream_encoder(exchange.reply())
+        stream = _convert(exchange, upstream, begun, decoder, encoder)
+    head = [(b"content-type", header_value(content_type)), *STREAM_HEADERS, *exchange.head(upstream.headers)]
+    return Answer(200, head, stream=stream)
+
+
+async def _relay(
+    exchange: Exchange, way: Way, upstream: UpstreamAnswer, begun: Opening
+) -> AsyncGenerator[bytes, None]:
+    """The upstream's bytes as they come. A cut stream ends in StreamBroken, as it would directly."""
+    watch = UsageWatch() if exchange.services.sink is not None else None
+    keep_alive, redactor = exchange.services.keep_alive, exchange.redactor
+    comments = upstream.headers.get("content-type", "").startswith("text/event-stream")
+    error: str | None = None
+    data = begun.data
+    at_boundary = True
+    try:
+        while True:
+            if data:
+                if b'"error"' in data:
+                    data = redactor.data(data)
+                if watch is not None:
+                    watch.feed(data)
+                yield data
+                at_boundary = data.endswith(_EVENT_ENDS)
+            elif comments and at_boundary:
+                yield sse_comment()
+            if begun.ended:
+                break
+            try:
+                data = await upstream.read(keep_alive)
+                begun.ended = not data
+            except Silence:
+                data = b""
+    except UpstreamFault as fault:
+        error = exchange.fault(way, fault).error.message
+        raise StreamBroken(error) from None
+    except (GeneratorExit, asyncio.CancelledError):
+        error = "the client went away"
+        raise
+    finally:
+        upstream.close()
+        if watch is not None:
+            exchange.usage = _watched(watch, way)
+        exchange.record(200, stream=True, error=error)
+
+
+def _watched(watch: UsageWatch, way: Way) -> Usage | None:
+    try:
+        return watch.usage(way.codec)
+    except Exception:  # what passes through need not be understood
+        log.debug("no usage read from a stream of %s", way.label.decode(), exc_info=True)
+        return None
+
+
+async def _convert(
+    exchange: Exchange,
+    upstream: UpstreamAnswer,
+    begun: Opening,
+    decoder: StreamDecoder,
+    encoder: StreamEncoder,
+) -> AsyncGenerator[bytes, None]:
+    """Decoded and encoded again; one piece for all that a read brought. A failure is the last event."""
+    events: Iterable[StreamEvent] = begun.events or _ALIVE
+    ended = begun.ended
+    error: str | None = None
+    try:
+        while True:
+            events, error = _looked_through(exchange, events)
+            if data := encoder.encode(events):
+                yield data
+            if ended or error is not None:
+                return
+            events, ended = await _next_events(exchange, upstream, decoder)
+    except (GeneratorExit, asyncio.CancelledError):
+        error = "the client went away"
+        raise
+    finally:
+        upstream.close()
+        exchange.record(200, stream=True, error=error)
+
+
+async def _next_events(
+    exchange: Exchange, upstream: UpstreamAnswer, decoder: StreamDecoder
+) -> tuple[Iterable[StreamEvent], bool]:
+    try:
+        data = await upstream.read(exchange.services.keep_alive)
+        return (decoder.feed(data), False) if data else (decoder.close(), True)
+    except Silence:
+        return _ALIVE, False
+    except UpstreamFault as fault:
+        way = exchange.way
+        assert way is not None
+        return (Failure(exchange.fault(way, fault).error),), True
+    except Exception:
+        log.exception("request %s: a stream could not be decoded", exchange.call.id)
+        return (Failure(ChatError("internal", "the hub failed to read the upstream's stream", 500)),), True
+
+
+def _looked_through(
+    exchange: Exchange, events: Iterable[StreamEvent]
+) -> tuple[Iterable[StreamEvent], str | None]:
+    """Usage noted; the text of a failure redacted, and told."""
+    for event in events:
+        kind = type(event)
+        if kind is UsageUpdate or kind is StreamStart:
+            exchange.usage = event.usage or exchange.usage  # type: ignore[union-attr]
+        elif isinstance(event, Failure):
+            error = exchange.redacted(event.error)
+            return [*(each for each in events if each is not event), Failure(error)], error.message
+    return events, None

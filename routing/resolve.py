@@ -1,0 +1,82 @@
+"""Which group a request means, and in which order its targets are asked. Pure; chance is passed in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+
+from adapters.canonical import ChatError, ErrorKind
+from adapters.errors import STATUS
+from routing.table import Group, Table, Target
+
+SWITCH = "switch"
+"""The prefix that stands for the active group."""
+
+
+class RoutingError(Exception):
+    """Nobody can answer; `error` is what the client is told."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.error = ChatError(kind, message, STATUS[kind])
+
+
+def find_group(table: Table, prefix: str, model: str | None, active: str | None) -> Group:
+    """The group for a path prefix ("", `switch` or a group's name) and the client's model name.
+
+    Without a prefix: the group that the model names, or whose `models` map has exactly that name; else
+    the active group, else the default, else the only one. Raises RoutingError (404).
+    """
+    if not table.groups:
+        raise RoutingError("not_found", "no groups are configured: add one under `groups:` in the settings")
+    if prefix and prefix != SWITCH:
+        if group := table.groups.get(prefix):
+            return group
+        raise RoutingError("not_found", f"there is no group `{prefix}`. {known(prefix, table.groups)}")
+    if not prefix and model and (named := table.groups.get(model) or _with_alias(table, model)):
+        return named
+    return _standing(table, active)
+
+
+def _with_alias(table: Table, model: str) -> Group | None:
+    """The first group that answers to that very name: what the model list shows can be asked."""
+    return next((group for group in table.groups.values() if model in aliases(group)), None)
+
+
+def _standing(table: Table, active: str | None) -> Group:
+    for name in (active, table.default_group):
+        if name is not None and (group := table.groups.get(name)):
+            return group
+    if len(table.groups) == 1:
+        return next(iter(table.groups.values()))
+    message = "the request names no group, and no `default_group` is set"
+    raise RoutingError("not_found", f"{message}. {known(table.default_group or '', table.groups)}")
+
+
+def known(wanted: str, groups: Iterable[str]) -> str:
+    """The names of all groups as a sentence, those nearest to `wanted` first."""
+    names = sorted(groups)
+    near = get_close_matches(wanted, names, n=3, cutoff=0.5)
+    return "Known groups: " + ", ".join(dict.fromkeys((*near, *names))) + "."
+
+
+def aliases(group: Group) -> tuple[str, ...]:
+    """The model names of a group's `models` map that are names, not patterns."""
+    return tuple(pattern for pattern, _ in group.models if not is_glob(pattern))
+
+
+def is_glob(pattern: str) -> bool:
+    return any(mark in pattern for mark in "*?[")
+
+
+def weighted_order(targets: Sequence[Target], random: Callable[[], float]) -> tuple[int, ...]:
+    """Indexes of `targets` in the order of asking: drawn by weight, without return; weight 0 comes last.
+
+    Each gets the key -ln(u)/weight and the smallest goes first, which draws the first by its share and
+    the rest by theirs (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+    """
+    if len(targets) == 1:
+        return (0,)
+    keys = [-math.log(1.0 - random()) / each.weight if each.weight > 0 else math.inf for each in targets]
+    return tuple(sorted(range(len(targets)), key=keys.__getitem__))

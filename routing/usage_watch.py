@@ -1,0 +1,64 @@
+"""Reads the usage out of a stream that passes through, without decoding the stream.
+
+Only the first and the last event that speak of usage are decoded, after the stream's end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from adapters.canonical import StreamStart, Usage, UsageUpdate
+from adapters.codec import Codec
+
+_KEPT_HEAD = 2**13
+_KEPT_TAIL = 2**16
+_MARK = re.compile(rb'"(?:usage|usageMetadata|eval_count)"')
+
+
+class UsageWatch:
+    """Keeps a stream's beginning and end."""
+
+    __slots__ = ("_head", "_size", "_tail")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._tail: deque[bytes] = deque()
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        if len(self._head) < _KEPT_HEAD:
+            self._head += data
+        tail = self._tail
+        tail.append(data)
+        self._size += len(data)
+        while self._size - len(tail[0]) > _KEPT_TAIL:
+            self._size -= len(tail.popleft())
+
+    def usage(self, codec: Codec) -> Usage | None:
+        tail = b"".join(self._tail)
+        first, last = _mentioned(self._head, False), _mentioned(tail, True)
+        decoder = codec.stream_decoder()
+        events = decoder.feed(first) if first != last else []
+        events += decoder.feed(last) + decoder.close()
+        usage = None
+        for event in events:
+            if isinstance(event, UsageUpdate) or (isinstance(event, StreamStart) and event.usage):
+                usage = event.usage
+        return usage
+
+
+def _mentioned(text: bytes, last: bool) -> bytes:
+    """The first or last event in `text` that speaks of usage, with its end; b"": none does."""
+    marks = list(_MARK.finditer(text))
+    if not marks:
+        return b""
+    at = marks[-1 if last else 0].start()
+    line = text.rfind(b"\n", 0, at)
+    start = max(text.rfind(b"\n\n", 0, at) + 1, text.rfind(b"\r\n\r\n", 0, at) + 1, 0)
+    if not text[start:].lstrip().startswith((b"data", b"event", b"id", b":")):
+        start = line + 1  # lines without blank ones between: NDJSON
+        end = text.find(b"\n", at)
+        return text[start : end + 1 if end >= 0 else len(text)]
+    end = text.find(b"\n", at)
+    return text[start : end if end >= 0 else len(text)].strip() + b"\n\n"
