@@ -44,7 +44,7 @@ class HistoryRules:
     user_first: bool = False
     """Put words of the user before a conversation that does not begin with the user."""
     system_as_user: bool = False
-    """System and developer messages among the turns become text of the user."""
+    """System and developer messages among the turns become text of the user, within <system> tags."""
 
 
 def normalise(messages: Sequence[Message], rules: HistoryRules) -> tuple[tuple[Message, ...], Losses]:
@@ -333,7 +333,13 @@ def _as_user(turn: Message, index: int, losses: Losses) -> Message:
     if turn.role not in ("system", "developer"):
         return turn
     losses.add("history.system_as_user", f"messages[{index}]", "system text stands only before the turns")
-    return replace(turn, role="user")
+    parts = tuple(_marked(part) if isinstance(part, Text) else part for part in turn.parts)
+    return replace(turn, role="user", parts=parts)
+
+
+def _marked(part: Text) -> Text:
+    """The model should still see that these are not the user's words."""
+    return replace(part, text=f"<system>\n{part.text}\n</system>") if part.text.strip() else part
 
 
 def _results_first(turn: Message) -> Message:

@@ -1,0 +1,275 @@
+"""A ChatRequest to a body for Anthropic's API.
+
+https://platform.claude.com/docs/en/api/messages/create
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from adapters.anthropic.abilities import takes_output_format, takes_system_turns
+from adapters.anthropic.content_encode import Block, encode_parts
+from adapters.anthropic.names import OUTPUT_TOOL, PROTOCOL, VERSION, fields, own
+from adapters.anthropic.reasoning_encode import Thought, encode_reasoning
+from adapters.anthropic.tools_encode import encode_choice, encode_tools, output_format, output_tool
+from adapters.canonical import ChatRequest, Message, Part, Text
+from adapters.codec import Encoded, TargetModel
+from adapters.history import HistoryRules, leading_system, merged, normalise
+from adapters.losses import Losses
+from adapters.models import ModelTraits, base_name, traits
+from adapters.reasoning import sampling_allowed
+from adapters.tool_names import plain_request
+
+_RULES = HistoryRules(
+    results="user", merge_roles=True, drop_blank_text=True, strip_last_assistant=True, user_first=True
+)
+_MOST_BREAKPOINTS = 4
+_LEAST_TOP_P = 0.95
+"""While the model thinks."""
+_SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_WITHOUT_COUNTERPART = (
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "verbosity",
+    "metadata",
+)
+
+
+def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
+    plain, losses = plain_request(request)
+    losses.foreign(plain.extensions, PROTOCOL, "")
+    model = target.model
+    known = traits(model)
+    body: dict[str, Any] = {"model": model, "max_tokens": 0}
+    turns = _system(body, plain, model, losses)
+    body["messages"] = _messages(turns, plain, model, losses)
+    thought = _tools_and_thinking(body, plain, model, known, losses)
+    body["max_tokens"] = thought.max_tokens
+    _sampling(body, plain, known, thought, losses)
+    _rest(body, plain, losses)
+    body.update((key, value) for key, value in fields(plain.extensions).items() if key not in _MERGED)
+    _limit_breakpoints(body, losses)
+    if plain.stream:
+        body["stream"] = True
+    return Encoded("/v1/messages", body, _headers(plain), losses)
+
+
+_MERGED = frozenset({"output_config", "metadata"})
+"""Kept keys that stand beside others which the request has fields for."""
+
+
+def _headers(request: ChatRequest) -> dict[str, str]:
+    notes = own(request.extensions)
+    headers = {"anthropic-version": notes.get("_version") or VERSION}
+    if notes.get("_beta"):
+        headers["anthropic-beta"] = notes["_beta"]
+    return headers
+
+
+# ---------------------------------------------------------------- conversation
+
+
+def _system(body: dict[str, Any], request: ChatRequest, model: str, losses: Losses) -> tuple[Message, ...]:
+    """Fill in `system`; the other messages are given back."""
+    written = "_own" in own(request.extensions)
+    keep = written and _takes_system_turns(request, model)
+    head, turns = ((), request.messages) if keep else leading_system(request.messages)
+    parts: list[tuple[str, Part]] = [(f"system[{at}]", part) for at, part in enumerate(request.instructions)]
+    for index, message in enumerate(head):
+        losses.foreign(message.extensions, PROTOCOL, f"messages[{index}]")
+        if message.name is not None:
+            losses.add("name", f"messages[{index}]", "messages have no name")
+        parts += ((f"messages[{index}]", part) for part in message.parts)
+    blocks = [block for where, part in parts if (block := _system_block(part, where, losses)) is not None]
+    if blocks:
+        plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
+        as_text = plain and own(request.extensions).get("_system", "string" if not written else None)
+        body["system"] = blocks[0]["text"] if as_text else blocks
+    return turns
+
+
+def _system_block(part: Part, where: str, losses: Losses) -> Block | None:
+    if not isinstance(part, Text):
+        kind = f"media.{part.kind}" if part.tag == "media" else part.tag
+        losses.add(kind, where, "the system prompt consists of text")
+        return None
+    losses.foreign(part.extensions, PROTOCOL, where)
+    if not part.text.strip():
+        return None
+    return {"type": "text", "text": part.text, **fields(part.extensions)}
+
+
+def _messages(
+    turns: Sequence[Message], request: ChatRequest, model: str, losses: Losses
+) -> list[dict[str, Any]]:
+    offset = len(request.messages) - len(turns)
+    for index, message in enumerate(turns, offset):
+        losses.foreign(message.extensions, PROTOCOL, f"messages[{index}]")
+        if message.name is not None:
+            losses.add("name", f"messages[{index}]", "messages have no name")
+    ordered, repairs = normalise(turns, _RULES)
+    losses.extend(repairs)
+    written = "_own" in own(request.extensions) and _takes_system_turns(request, model)
+    if not written and any(message.role in ("system", "developer") for message in ordered):
+        ordered = _with_system_turns(ordered, takes_system_turns(model), losses)
+    out = []
+    for index, message in enumerate(ordered):
+        blocks = encode_parts(message.parts, message.role, f"messages[{index}].content", losses)
+        if blocks:
+            out.append(_message(message, blocks))
+    if not out or out[0]["role"] == "assistant":
+        out.insert(0, {"role": "user", "content": "(empty)"})
+    return out
+
+
+def _message(message: Message, blocks: list[Block]) -> dict[str, Any]:
+    content: list[Block] | str = blocks
+    notes = own(message.extensions)
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and "_list" not in notes:
+        content = blocks[0]["text"]
+    role = "system" if message.role == "developer" else message.role
+    return {"role": role, "content": content, **fields(message.extensions)}
+
+
+def _with_system_turns(messages: Sequence[Message], takes: bool, losses: Losses) -> tuple[Message, ...]:
+    """System messages stay where the model takes them: after a user's turn, before the assistant's."""
+    keep = [takes and _is_in_place(messages, index) for index in range(len(messages))]
+    out: list[Message] = []
+    for message, kept in zip(messages, keep, strict=True):
+        if kept or message.role not in ("system", "developer"):
+            out.append(message)
+        else:
+            told, repairs = normalise((message,), HistoryRules(system_as_user=True))
+            losses.extend(repairs)
+            out += told
+    return tuple(merged(out))
+
+
+def _takes_system_turns(request: ChatRequest, model: str) -> bool:
+    """A client that asks for this very model in its own protocol knows what it takes."""
+    same = "_own" in own(request.extensions) and base_name(request.model) == base_name(model)
+    return same or takes_system_turns(model)
+
+
+def _is_in_place(messages: Sequence[Message], index: int) -> bool:
+    if index == 0 or messages[index - 1].role != "user":
+        return False
+    return index + 1 == len(messages) or messages[index + 1].role == "assistant"
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _tools_and_thinking(
+    body: dict[str, Any], request: ChatRequest, model: str, known: ModelTraits, losses: Losses
+) -> Thought:
+    tools = encode_tools(request, model, losses)
+    choice = encode_choice(request, tools, losses)
+    wanted = request.output_format
+    config: dict[str, Any] = dict(own(request.extensions).get("output_config") or {})
+    if wanted is not None:
+        losses.foreign(wanted.extensions, PROTOCOL, "output_format")
+    if wanted is not None and wanted.kind == "json":
+        losses.add("output_format.json", "output_format", "there is no JSON mode without a schema")
+    elif wanted is not None and wanted.kind == "json_schema":
+        if "_own" in own(wanted.extensions) or takes_output_format(model):
+            place = "output_format" if "_output_format" in own(wanted.extensions) else "format"
+            (body if place == "output_format" else config)[place] = output_format(wanted, losses)
+        else:
+            losses.add("output_format.tool", "output_format", "a tool that has to be called stands for it")
+            choice = {"type": "any"} if tools else {"type": "tool", "name": OUTPUT_TOOL}
+            tools.append(output_tool(wanted))
+    if tools or "_tools" in own(request.extensions):
+        body["tools"] = tools
+    if choice is not None:
+        body["tool_choice"] = choice
+    forced = choice is not None and choice["type"] in ("any", "tool")
+    thought = encode_reasoning(request, model, known, forced, losses)
+    if thought.thinking is not None:
+        body["thinking"] = dict(thought.thinking)
+    if thought.effort is not None:
+        config["effort"] = thought.effort
+    if config:
+        body["output_config"] = config
+    return thought
+
+
+def _sampling(
+    body: dict[str, Any], request: ChatRequest, known: ModelTraits, thought: Thought, losses: Losses
+) -> None:
+    said = {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k}
+    written = "_own" in own(request.extensions)
+    for name, value in said.items():
+        if value is None:
+            continue
+        if thought.is_on and not _beside_thinking(name, value):
+            losses.add(name, name, "not while the model thinks")
+        elif not sampling_allowed(request.reasoning, known) and not (written and value == 1):
+            losses.add(name, name, "the model takes no sampling parameters")
+        elif name == "temperature" and not 0 <= value <= 1:
+            losses.add(name, name, "at most 1" if value > 1 else "at least 0")
+            body[name] = 1 if value > 1 else 0
+        else:
+            body[name] = value
+
+
+def _beside_thinking(name: str, value: float) -> bool:
+    match name:
+        case "temperature":
+            return value == 1
+        case "top_p":
+            return _LEAST_TOP_P <= value <= 1
+        case _:
+            return False
+
+
+def _rest(body: dict[str, Any], request: ChatRequest, losses: Losses) -> None:
+    stops = [text for text in request.stop if text.strip()]
+    if len(stops) < len(request.stop):
+        losses.add("stop", "stop", "a stop sequence has to have more than whitespace")
+    if stops:
+        body["stop_sequences"] = stops
+    metadata = {**own(request.extensions).get("metadata", {})}
+    if request.user is not None:
+        metadata["user_id"] = request.user
+    if metadata:
+        body["metadata"] = metadata
+    if request.service_tier is not None:
+        if request.service_tier in _SERVICE_TIERS:
+            body["service_tier"] = _SERVICE_TIERS[request.service_tier]
+        else:
+            losses.add("service_tier", "service_tier", f"there is no tier {request.service_tier!r}")
+    for name in _WITHOUT_COUNTERPART:
+        if getattr(request, name) is not None:
+            losses.add(name, name, "the API has nothing like it")
+    if request.n is not None and request.n > 1:
+        losses.add("n", "n", "the API gives one answer")
+
+
+# ---------------------------------------------------------------- cache breakpoints
+
+
+def _limit_breakpoints(body: dict[str, Any], losses: Losses) -> None:
+    """At most four: the last ones stay, since each covers all that stands before it."""
+    most = _MOST_BREAKPOINTS - (1 if body.get("cache_control") else 0)
+    marked = [block for block in _cacheable(body) if block.get("cache_control")]
+    for block in marked[: max(len(marked) - most, 0)]:
+        losses.add("cache_control", "", f"the API takes at most {_MOST_BREAKPOINTS} breakpoints")
+        block.pop("cache_control")
+
+
+def _cacheable(body: dict[str, Any]) -> Iterator[Block]:
+    """Everything that may have a breakpoint, in the order of the prompt."""
+    yield from body.get("tools", ())
+    if isinstance(body.get("system"), list):
+        yield from body["system"]
+    for message in body["messages"]:
+        if isinstance(message["content"], list):
+            for block in message["content"]:
+                if isinstance(block.get("content"), list):
+                    yield from (inner for inner in block["content"] if isinstance(inner, dict))
+                yield block

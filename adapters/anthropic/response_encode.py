@@ -1,0 +1,121 @@
+"""A ChatResponse to the answer that a client of this protocol gets.
+
+https://platform.claude.com/docs/en/api/messages/create (returns)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.anthropic.names import CALL_MARK, INVALID_JSON, PROTOCOL, fields
+from adapters.anthropic.stop_reasons import encode_stop
+from adapters.anthropic.usage import encode_usage
+from adapters.canonical import (
+    ChatResponse,
+    Choice,
+    FinishReason,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from adapters.codec import Reply
+from adapters.jsontext import dump, load_object
+from adapters.losses import Losses
+from adapters.signatures import for_client
+from adapters.tool_names import restore_response
+
+Block = dict[str, Any]
+
+
+def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any], Losses]:
+    losses = Losses()
+    response = restore_response(response, reply.request)
+    losses.foreign(response.extensions, PROTOCOL, "")
+    if len(response.choices) > 1:
+        losses.add("n", "choices", "the protocol has one answer")
+    choice = response.choices[0] if response.choices else Choice((), FinishReason("other"))
+    losses.foreign(choice.extensions, PROTOCOL, "choices[0]")
+    content: list[Block] = []
+    for index, part in enumerate(choice.parts):
+        content += encode_part(part, f"content[{index}]", f"toolu_{reply.id}{index}", losses)
+    has_calls = any(isinstance(part, ToolCall) for part in choice.parts)
+    body = {
+        "id": message_id(response.id, reply),
+        "type": "message",
+        "role": "assistant",
+        "model": response.model or reply.request.model,
+        "content": content,
+        **encode_stop(choice.finish, has_calls),
+        "usage": encode_usage(response.usage, response.service_tier),
+    }
+    return {**body, **fields(response.extensions)}, losses
+
+
+def message_id(upstream: str, reply: Reply) -> str:
+    """Anthropic's own id where there is one; else a new one with the usual prefix."""
+    return upstream if upstream.startswith("msg_") else f"msg_{reply.id}"
+
+
+def encode_part(part: Part, where: str, minted: str, losses: Losses) -> list[Block]:
+    """The blocks of one part. `minted`: the id of a call that has none."""
+    if not isinstance(part, Opaque) and part.extensions:
+        losses.foreign(part.extensions, PROTOCOL, where)
+    match part:
+        case Text():
+            return [{"type": "text", "text": part.text, **fields(part.extensions)}]
+        case Refusal():
+            return [{"type": "text", "text": part.text}]
+        case Thinking():
+            return _thinking(part)
+        case ToolCall():
+            return _call(part, where, minted, losses)
+        case Opaque(protocol=protocol) if protocol == PROTOCOL:
+            return [dict(part.value)]
+        case Opaque():
+            losses.add(f"item.{part.kind}", where, f"only {part.protocol} has it")
+            return [{"type": "text", "text": part.text}] if part.text else []
+        case Media():
+            losses.add(f"media.{part.kind}", where, f"an answer has no {part.kind}")
+            return []
+        case ToolResult():
+            losses.add("tool_result", where, "an answer has no results of tools")
+            return []
+
+
+def _thinking(part: Thinking) -> list[Block]:
+    value = for_client(part.signature, PROTOCOL) if part.signature else ""
+    if part.redacted:
+        return [{"type": "redacted_thinking", "data": value, **fields(part.extensions)}] if value else []
+    return [{"type": "thinking", "thinking": part.text, "signature": value, **fields(part.extensions)}]
+
+
+def _call(part: ToolCall, where: str, minted: str, losses: Losses) -> list[Block]:
+    call_id = part.id or minted
+    value = load_object(part.arguments) if part.kind == "function" else {"input": part.arguments}
+    if value is None:
+        losses.add("tool_call.arguments", where, "they are no JSON object: given as text within one")
+        value = {INVALID_JSON: part.arguments}
+    block = {"type": "tool_use", "id": call_id, "name": part.name, "input": value, **fields(part.extensions)}
+    return [*call_signature(part, call_id), block]
+
+
+def call_signature(part: ToolCall, call_id: str) -> list[Block]:
+    """A call's signature (Gemini's) in a block of its own: `tool_use` has no place for it.
+
+    Clients send `redacted_thinking` back as it is; the id in the mark says whose signature it is.
+    """
+    if part.signature is None or part.signature.origin == PROTOCOL:
+        return []
+    marked = Signature(part.signature.value, f"{part.signature.origin}{CALL_MARK}{call_id}")
+    return [{"type": "redacted_thinking", "data": for_client(marked, PROTOCOL)}]
+
+
+def kept_arguments(value: Any) -> str:
+    """A block's `input` as argument text."""
+    return dump(value) if value else ""
