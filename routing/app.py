@@ -32,6 +32,8 @@ _FORWARDED = ("anthropic-", "openai-beta", "x-openai-", "x-goog-user-project")
 """Beginnings of the names of headers that protocols define. None of them carries a credential."""
 _CREDENTIALS = frozenset(("key", "api_key", "api-key", "access_token"))
 """Query parameters that carry the client's key; they never go upstream."""
+_SSE = "alt=sse"
+"""Asks Gemini for server-sent events; without it a stream is one JSON array."""
 _WATCH_AFTER = 0.05
 """Seconds until a request is listened to for its client going away: most are done before."""
 
@@ -134,22 +136,24 @@ class _ChatApp:
         self, found: Found, endpoint: Endpoint, scope: Scope, headers: dict[bytes, bytes], body: bytes
     ) -> Call:
         services = self._gateway.services
-        route = endpoint.route
-        by_path = route.operation == "chat" and "{" in route.path
-        arrival = Arrival(
-            action=route.action,
-            model=found.model,
-            stream="stream" in route.action.lower() if by_path else None,
-            headers=_protocol_headers(headers),
-        )
-        query = scope.get("query_string", b"")
+        codec, route = endpoint
+        query = scope.get("query_string", b"").decode("latin-1")
+        action, stream, stream_type = route.action, None, codec.stream_content_type
+        if route.operation == "chat" and "{" in route.path:  # Gemini says it in the URL
+            stream = action.startswith("stream")
+            if _SSE in query.split("&"):
+                action = f"{action}?{_SSE}"
+            else:
+                stream_type = "application/json"
+        arrival = Arrival(action, found.model, stream, _protocol_headers(headers))
         return Call(
-            codec=endpoint.codec,
+            codec=codec,
             route=route,
             prefix=found.prefix,
             arrival=arrival,
-            query=_without_credentials(query.decode("latin-1")) if query else "",
+            query=_without_credentials(query) if query else "",
             body=body,
+            stream_type=stream_type,
             id=services.new_id(),
             started=services.clock(),
         )

@@ -61,6 +61,8 @@ class Call:
     query: str
     """Without the leading `?` and without credentials."""
     body: bytes
+    stream_type: str
+    """The content type of a stream that this client reads."""
     id: str
     started: float
     """On the services' clock."""
@@ -111,7 +113,7 @@ class Exchange:
 
     def reply(self) -> Reply:
         services = self.services
-        return Reply(self.request(), services.new_id(), int(services.now()), self.call.route.action)
+        return Reply(self.request(), services.new_id(), int(services.now()), self.call.arrival.action)
 
     def wants_stream(self) -> bool | None:
         """None: neither path nor body say so, and the protocol's own default holds."""

@@ -18,6 +18,7 @@ from adapters.canonical import (
     UsageUpdate,
 )
 from adapters.codec import StreamDecoder, StreamEncoder
+from adapters.errors import InvalidRequest
 from adapters.framing import sse_comment
 from adapters.jsontext import dump_bytes
 from adapters.replay import replay
@@ -45,9 +46,19 @@ async def receive_chat(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -
         streams = looks_like_stream(first)
     if not streams:
         return await _whole(exchange, way, upstream, first, through=through, as_stream=bool(wants))
-    if wants is False:
+    if wants is None:
+        wants = _default(exchange)
+    if not wants:
         return await _assembled(exchange, way, upstream)
     return await _streamed(exchange, way, upstream, first, through=through)
+
+
+def _default(exchange: Exchange) -> bool:
+    """What a request means that says nothing of streaming; if it cannot be read, it means what comes."""
+    try:
+        return exchange.request().stream
+    except InvalidRequest:
+        return True
 
 
 async def receive_plain(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> Answer:
@@ -100,7 +111,7 @@ def _encoded(exchange: Exchange, upstream: UpstreamAnswer, response: ChatRespons
 def _replayed(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
     body = exchange.call.codec.stream_encoder(exchange.reply()).encode(replay(response))
     exchange.record(200, stream=True)
-    content_type = exchange.call.codec.stream_content_type.encode()
+    content_type = exchange.call.stream_type.encode()
     head = [(b"content-type", content_type), *STREAM_HEADERS, *exchange.head(upstream.headers)]
     return Answer(200, [*head, (b"content-length", b"%d" % len(body))], body)
 
@@ -132,10 +143,10 @@ async def _streamed(
     exchange.began()
     client = exchange.call.codec
     if through:
-        content_type = upstream.headers.get("content-type") or client.stream_content_type
+        content_type = upstream.headers.get("content-type") or exchange.call.stream_type
         stream = _relay(exchange, way, upstream, begun)
     else:
-        content_type = client.stream_content_type
+        content_type = exchange.call.stream_type
         encoder = client.stream_encoder(exchange.reply())
         stream = _convert(exchange, upstream, begun, decoder, encoder)
     head = [(b"content-type", header_value(content_type)), *STREAM_HEADERS, *exchange.head(upstream.headers)]
@@ -150,26 +161,25 @@ async def _relay(
     keep_alive, redactor = exchange.services.keep_alive, exchange.redactor
     comments = upstream.headers.get("content-type", "").startswith("text/event-stream")
     error: str | None = None
-    data = begun.data
-    at_boundary = True
+    data, silent, at_boundary = begun.data, not begun.data, True
     try:
-        while True:
-            if data:
+        while data or silent:
+            if silent:
+                if comments and at_boundary:
+                    yield sse_comment()
+            else:
                 if b'"error"' in data:
                     data = redactor.data(data)
                 if watch is not None:
                     watch.feed(data)
                 yield data
                 at_boundary = data.endswith(_EVENT_ENDS)
-            elif comments and at_boundary:
-                yield sse_comment()
             if begun.ended:
                 break
             try:
-                data = await upstream.read(keep_alive)
-                begun.ended = not data
+                data, silent = await upstream.read(keep_alive), False
             except Silence:
-                data = b""
+                silent = True
     except UpstreamFault as fault:
         error = exchange.fault(way, fault).error.message
         raise StreamBroken(error) from None
