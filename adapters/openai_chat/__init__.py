@@ -1,0 +1,79 @@
+"""OpenAI Chat Completions, and the dialects of the providers that are compatible with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.canonical import ChatError, ChatRequest, ChatResponse
+from adapters.codec import (
+    Arrival,
+    Encoded,
+    ModelInfo,
+    Reply,
+    Route,
+    StreamDecoder,
+    StreamEncoder,
+    TargetModel,
+)
+from adapters.losses import Losses
+from adapters.openai_chat import errors, request_decode, request_encode, response_decode, response_encode
+from adapters.openai_chat.stream_decode import ChatStreamDecoder
+from adapters.openai_chat.stream_encode import ChatStreamEncoder
+
+
+class OpenAIChat:
+    """The codec; see `adapters.codec.Codec`."""
+
+    name = "openai"
+    title = "OpenAI Chat Completions"
+    stream_content_type = "text/event-stream; charset=utf-8"
+    routes: tuple[Route, ...] = (
+        Route("POST", "/v1/chat/completions", "chat"),
+        Route("GET", "/v1/models", "models"),
+        Route("GET", "/v1/models/{model:path}", "model"),
+        Route("POST", "/v1/embeddings", "embeddings"),
+    )
+
+    def decode_request(self, body: Mapping[str, Any], arrival: Arrival) -> ChatRequest:
+        return request_decode.decode_request(body, arrival)
+
+    def encode_response(self, response: ChatResponse, reply: Reply) -> tuple[dict[str, Any], Losses]:
+        return response_encode.encode_response(response, reply)
+
+    def stream_encoder(self, reply: Reply) -> StreamEncoder:
+        return ChatStreamEncoder(reply)
+
+    def encode_error(self, error: ChatError) -> tuple[int, dict[str, Any]]:
+        return errors.encode_error(error)
+
+    def encode_models(self, models: Sequence[ModelInfo], action: str = "") -> dict[str, Any]:
+        return {"object": "list", "data": [self.encode_model(model) for model in models]}
+
+    def encode_model(self, model: ModelInfo, action: str = "") -> dict[str, Any]:
+        return {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+
+    def encode_token_count(self, tokens: int) -> dict[str, Any]:
+        """This API has no such operation; the shape is plain."""
+        return {"input_tokens": tokens}
+
+    def encode_request(self, request: ChatRequest, target: TargetModel) -> Encoded:
+        return request_encode.encode_request(request, target)
+
+    def decode_response(self, body: Mapping[str, Any]) -> ChatResponse:
+        return response_decode.decode_response(body)
+
+    def stream_decoder(self) -> StreamDecoder:
+        return ChatStreamDecoder()
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
+        return errors.decode_error(status, headers, body)
+
+    def authorization(self, key: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {key}"}
+
+    def passthrough_path(self, model: str, arrival: Arrival) -> str:
+        return request_encode.PATH
+
+
+CODEC = OpenAIChat()
