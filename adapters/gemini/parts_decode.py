@@ -5,6 +5,7 @@ https://ai.google.dev/api/caching#Part
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from adapters.canonical import (
@@ -109,7 +110,9 @@ def _call_signature(bag: Fields, where: str) -> tuple[Signature | None, tuple[Th
         bag["_thoughtSignature"] = value
         return None, ()
     found = carry.from_call(value)
-    return (found, ()) if isinstance(found, Signature) else (None, found)
+    if isinstance(found, Signature):
+        return found, ()
+    return None, tuple(replace(one, extensions={PROTOCOL: {"_carried": True}}) for one in found)
 
 
 def _function_response(members: Fields, where: str, ids: Ids) -> ToolResult:

@@ -5,7 +5,6 @@ https://ai.google.dev/api/caching#Part
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -178,8 +177,7 @@ class PartEncoder:
                 mime = part.media_type or mime_of_bytes(part.kind, data, part.name)
                 return self._inline(mime, data, part.name, bag)
             case PlainTextSource(text=text):
-                data = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
-                return self._inline(part.media_type or "text/plain", data, part.name, bag)
+                return {"text": f"{part.name}\n\n{text}" if part.name else text}
             case UrlSource(url=link):
                 return self._file(link, part, bag)
             case FileIdSource(file_id=link, origin="gemini"):

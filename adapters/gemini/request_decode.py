@@ -13,6 +13,7 @@ from adapters.codec import Arrival
 from adapters.errors import InvalidRequest
 from adapters.gemini.calls import HistoryIds
 from adapters.gemini.carry import PROTOCOL
+from adapters.gemini.chunks import joined
 from adapters.gemini.parts_decode import decode_part, extensions_of
 from adapters.gemini.reading import (
     Fields,
@@ -88,7 +89,7 @@ def _contents(value: Any) -> tuple[Message, ...]:
         value = [{"role": "user", "parts": [{"text": value}]}]
     contents = [fields(raw, f"contents[{index}]") for index, raw in enumerate(items(value, "contents"))]
     ids = HistoryIds(frozenset(_given_ids(contents)))
-    return tuple(_content(content, f"contents[{index}]", ids) for index, content in enumerate(contents))
+    return joined([_content(content, f"contents[{index}]", ids) for index, content in enumerate(contents)])
 
 
 def _given_ids(contents: Iterable[Fields]) -> Iterable[str]:

@@ -38,6 +38,8 @@ from adapters.jsontext import dump_bytes
 from adapters.losses import Losses
 from adapters.tool_names import StreamRestorer
 
+_JOINABLE = frozenset({"text", "thought"})
+
 
 class _Open:
     """One part while its events come."""
@@ -124,7 +126,7 @@ class GeminiStreamEncoder:
     def _say(self, choice: int, wire: Wire) -> None:
         """Text joins the text before it that has not been sent yet."""
         parts = self._pending.setdefault(choice, [])
-        if parts and wire.keys() == parts[-1].keys() and "text" in wire and len(wire) < 3:
+        if parts and wire.keys() <= _JOINABLE and wire.keys() == parts[-1].keys():
             parts[-1]["text"] += wire["text"]
         else:
             parts.append(wire)
