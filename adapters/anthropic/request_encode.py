@@ -270,6 +270,6 @@ def _cacheable(body: dict[str, Any]) -> Iterator[Block]:
     for message in body["messages"]:
         if isinstance(message["content"], list):
             for block in message["content"]:
-                if isinstance(block.get("content"), list):
-                    yield from (inner for inner in block["content"] if isinstance(inner, dict))
+                if block["type"] == "tool_result" and isinstance(block.get("content"), list):
+                    yield from block["content"]
                 yield block

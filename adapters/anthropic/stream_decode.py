@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import orjson
+
 from adapters.anthropic.errors import from_document
 from adapters.anthropic.names import OUTPUT_TOOL, bag, leftover
 from adapters.anthropic.opaque import opaque
@@ -34,7 +36,7 @@ from adapters.canonical import (
     ToolCall,
     UsageUpdate,
 )
-from adapters.framing import SseDecoder
+from adapters.framing import SseDecoder, SseEvent
 from adapters.jsontext import load, load_object
 
 _START = frozenset(
@@ -83,34 +85,43 @@ class MessagesStreamDecoder:
     def feed(self, data: bytes) -> list[StreamEvent]:
         out: list[StreamEvent] = []
         for event in self._sse.feed(data):
-            self._take(event.data, out)
+            self._take(event, out)
         return out
 
     def close(self) -> list[StreamEvent]:
         out: list[StreamEvent] = []
         for event in self._sse.close():
-            self._take(event.data, out)
+            self._take(event, out)
         if not self._over:
             self._over = True
             out.append(StreamEnd() if self._finished else Failure(broken_stream()))
         return out
 
-    def _take(self, data: str, out: list[StreamEvent]) -> None:
+    def _take(self, sent: SseEvent, out: list[StreamEvent]) -> None:
         if self._over:
             return
         try:
-            event = load(data)
+            event = orjson.loads(sent.data)
         except ValueError:
-            if data.strip() == "[DONE]":  # some servers end all their streams like OpenAI's
-                return
-            self._fail(broken_stream("the upstream's stream has an event that is no JSON"), out)
+            event = self._unusual(sent.data, out)
+        if not isinstance(event, dict):
             return
-        kind = event.get("type") if isinstance(event, dict) else None
+        kind = event.get("type") or sent.event
         handler = self._HANDLERS.get(kind) if isinstance(kind, str) else None
         if handler is not None:
             handler(self, event, out)
-        elif isinstance(event, dict) and "error" in event:
+        elif "error" in event:
             self._error(event, out)
+
+    def _unusual(self, data: str, out: list[StreamEvent]) -> Any:
+        """What the fast parser refuses: lone surrogates, or no JSON at all."""
+        if data.strip() == "[DONE]":  # some servers end all their streams like OpenAI's
+            return None
+        try:
+            return load(data)
+        except ValueError:
+            self._fail(broken_stream("the upstream's stream has an event that is no JSON"), out)
+            return None
 
     def _fail(self, error: Any, out: list[StreamEvent]) -> None:
         self._over = True
