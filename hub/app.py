@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.active_group import ActiveGroup, state_file
-from hub.auth import AuthMiddleware
+from hub.auth import CALLER, AuthMiddleware
 from hub.control import Control
 from hub.embedded import EmbeddedServers
 from hub.mcp_hub import McpHub
@@ -109,7 +109,7 @@ class Hub:
         assert self._active_group is not None
         active_group = self._active_group
         gateway = Gateway(
-            lease=lambda: nullcontext(self.live.current.table),
+            lease=lambda: nullcontext(self.live.current.table_for(CALLER.get().groups)),
             upstream=upstream,
             active_group=lambda: active_group.name,
             sink=self.metrics.take,

@@ -19,6 +19,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -26,6 +27,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hub import cors
 from hub.settings.model import Settings
 
 RefusalKind = Literal["authentication", "permission"]
@@ -62,6 +64,9 @@ class Caller:
 ANYONE = Caller("anyone")
 """The caller where the settings have no `keys`."""
 
+CALLER: ContextVar[Caller] = ContextVar("caller", default=ANYONE)
+"""The caller of the request that is being answered, for those who do not see its scope."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -94,10 +99,22 @@ class AuthMiddleware:
         settings = self._settings()
         if settings is not rules.settings:
             rules = self._rules = _Rules(settings)
-        answer = _admit(rules, scope)
+        request = _Request(scope)
+        wrong_place = _wrong_place(rules, request)
+        if wrong_place is None and request.origins:
+            origin = request.origins[0].encode("latin-1")
+            if cors.is_preflight(scope):
+                await cors.answer_preflight(scope, origin, send)
+                return
+            send = cors.readable_by(origin, send)
+        answer = wrong_place or _identify(rules, request)
         if isinstance(answer, Caller):
             scope.setdefault("state", {})["caller"] = answer
-            await self._app(scope, receive, send)
+            token = CALLER.set(answer)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                CALLER.reset(token)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": answer.message[:100]})
@@ -160,43 +177,59 @@ class _Rules:
         return found
 
 
-def _admit(rules: _Rules, scope: Scope) -> Caller | Refusal:
-    host, origins, headers, credentials = "", [], [], []
-    host_names = []
-    for header in scope["headers"]:
-        name = header[0]
-        if name in CREDENTIAL_HEADERS:
-            credentials.append(_credential(name, header[1]))
-            continue
-        if name == b"host":
-            host_names.append(header[1].decode("latin-1"))
-        elif name == b"origin":
-            origins.append(header[1].decode("latin-1"))
-        headers.append(header)
-    if credentials:
-        scope["headers"] = headers
-    if b"key" in scope["query_string"] or b"%" in scope["query_string"]:
-        credentials.extend(_take_query_key(scope))
+class _Request:
+    """What matters of a request here. Making it takes the credentials off the scope."""
 
-    match = _HOST.fullmatch(host_names[0]) if len(host_names) == 1 else None
+    __slots__ = ("credentials", "host_names", "origins", "path")
+
+    def __init__(self, scope: Scope) -> None:
+        self.path: str = scope["path"]
+        self.host_names: list[str] = []
+        self.origins: list[str] = []
+        self.credentials: list[bytes] = []
+        headers = []
+        for header in scope["headers"]:
+            name, value = header
+            if name in CREDENTIAL_HEADERS:
+                self.credentials.append(_credential(name, value))
+                continue
+            if name == b"host":
+                self.host_names.append(value.decode("latin-1"))
+            elif name == b"origin":
+                self.origins.append(value.decode("latin-1"))
+            headers.append(header)
+        if self.credentials:
+            scope["headers"] = headers
+        if b"key" in scope["query_string"] or b"%" in scope["query_string"]:
+            self.credentials.extend(_take_query_key(scope))
+
+
+def _wrong_place(rules: _Rules, request: _Request) -> Refusal | None:
+    """The refusal of a Host that is not the hub's, or of a web page that may not call."""
+    match = _HOST.fullmatch(request.host_names[0]) if len(request.host_names) == 1 else None
     host = _bare(match["name"]) if match is not None else ""
     if match is None or not rules.accepts_host(host):
-        return _wrong_host(host_names)
-    for origin in origins:
+        return _wrong_host(request.host_names)
+    for origin in request.origins:
         if not rules.accepts_origin(origin, host, match["port"] or ""):
             return _wrong_origin(origin)
-    if not rules.callers or scope["path"] in OPEN_PATHS:
+    return None
+
+
+def _identify(rules: _Rules, request: _Request) -> Caller | Refusal:
+    """Who it is, or the refusal of one without a key, or beyond what the key is for."""
+    if not rules.callers or request.path in OPEN_PATHS:
         return ANYONE
-    caller = rules.caller(credentials)
+    caller = rules.caller(request.credentials)
     if caller is None:
-        return _wrong_key(given=bool(credentials))
-    return _out_of_bounds(rules, caller, scope["path"]) or caller
+        return _wrong_key(given=bool(request.credentials))
+    return _out_of_bounds(rules, caller, request.path) or caller
 
 
 def _out_of_bounds(rules: _Rules, caller: Caller, path: str) -> Refusal | None:
     """The refusal of a limited key where the path alone shows that it does not reach there.
 
-    A group that the body names is for the gateway to check, with `caller.may_use_group`.
+    A group that the body names is not seen here: for that the gateway gets a table with no other groups.
     """
     if not caller.is_limited:
         return None

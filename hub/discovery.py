@@ -138,6 +138,8 @@ async def _probe(
     server: ServerSettings,
 ) -> Finding | None:
     base_url = provider.url(environ)
+    if _is_own_address(base_url, server):
+        return None
     key = provider.key(environ)
     headers = {"authorization": f"Bearer {key}"} if key is not None else {}
     try:
@@ -151,9 +153,6 @@ async def _probe(
     if models is None or any(header.startswith("x-hub-") for header in response.headers):
         return None
     what = f"{provider.title} at {base_url}"
-    if _is_own_address(base_url, server):
-        advice = f"the hub is to listen there itself; start it with `--port {server.port + 1}` to use both"
-        return Finding(name, what, models=models, advice=advice)
     if not models:
         return Finding(name, what, advice="it has no model yet; load one there and start the hub again")
     return Finding(name, what, provider.group or name, models[0], models)

@@ -26,6 +26,14 @@ class Snapshot:
     table: Table
     loaded: LoadedSettings = field(repr=False)
     revision: int = 1
+    limited: Mapping[frozenset[str], Table] = field(default_factory=dict, repr=False)
+    """The table as each key sees it that is limited to some groups."""
+
+    def table_for(self, groups: frozenset[str] | None) -> Table:
+        """The table of a caller that may use `groups` alone; None: all. The same object each time."""
+        if groups is None:
+            return self.table
+        return self.limited.get(groups) or limit_table(self.table, groups)
 
 
 def build_snapshot(
@@ -33,7 +41,16 @@ def build_snapshot(
 ) -> Snapshot:
     """The snapshot of loaded settings. Raises `SettingsError` as `build_table` does."""
     table = build_table(loaded.settings, loaded.environ, embedded=embedded)
-    return Snapshot(loaded.settings, table, loaded, revision)
+    limits = {frozenset(key.groups) for key in loaded.settings.keys.values() if key.groups is not None}
+    limited = {groups: limit_table(table, groups) for groups in limits}
+    return Snapshot(loaded.settings, table, loaded, revision, limited)
+
+
+def limit_table(table: Table, names: frozenset[str]) -> Table:
+    """`table` without any group but those of `names`, and without a default group that is not one of them."""
+    groups = {name: group for name, group in table.groups.items() if name in names}
+    default = table.default_group if table.default_group in groups else None
+    return Table(MappingProxyType(groups), default)
 
 
 def build_table(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from hub.auth import ANYONE, AuthMiddleware, Caller
+from hub.auth import ANYONE, CALLER, AuthMiddleware, Caller
 from hub.settings import Settings
 
 OPEN = Settings()
@@ -58,6 +59,7 @@ async def call(
     headers: dict[str, str] | list[tuple[str, str]] | None = None,
     query: str = "",
     host: str | None = "127.0.0.1:11434",
+    method: str = "POST",
     **arguments: Any,
 ) -> Answer:
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
@@ -65,8 +67,12 @@ async def call(
         pairs.insert(0, ("Host", host))
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs]
     scope: Scope = {
-        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(),
-        "headers": raw, "query_string": query.encode(),
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "headers": raw,
+        "query_string": query.encode(),
     }
     sent: list[Message] = []
 
@@ -300,6 +306,72 @@ async def test_the_caller_carries_its_limits() -> None:
     assert not caller.may_use_group("best")
     assert caller.may_use_profile("cursor")
     assert not caller.may_use_profile("other")
+
+
+async def test_the_caller_is_known_beyond_the_scope() -> None:
+    seen: list[Caller] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(CALLER.get())
+        await Recorder()(scope, receive, send)
+
+    async def request(key: str) -> None:
+        headers = [(b"host", b"localhost"), (b"x-api-key", key.encode())]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "query_string": b""}
+        await AuthMiddleware(app, lambda: GUARDED)(scope, AsyncMock(), AsyncMock())
+
+    await request("k-chat")
+    await request("k-admin")
+    assert [caller.name for caller in seen] == ["chat", "admin"]
+    assert CALLER.get() is ANYONE
+
+
+# --- browsers
+
+PAGE = "https://app.example.com"
+BROWSED = Settings.model_validate({"server": {"allowed_origins": PAGE}, "keys": {"me": {"key": "k-me"}}})
+
+
+async def test_a_preflight_of_an_allowed_page_is_answered_without_a_key() -> None:
+    answer = await call(
+        BROWSED,
+        "/mcp",
+        method="OPTIONS",
+        headers={
+            "Origin": PAGE,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization, mcp-session-id",
+            "Access-Control-Request-Private-Network": "true",
+        },
+    )
+    assert (answer.status, answer.inner) == (204, None)
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == "authorization, mcp-session-id"
+    assert answer.headers["access-control-allow-private-network"] == "true"
+    assert answer.headers["vary"] == "origin"
+
+
+async def test_a_preflight_of_another_page_is_refused() -> None:
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = await call(BROWSED, method="OPTIONS", headers=headers)
+    assert answer.status == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(("key", "status"), [("k-me", 200), ("wrong", 401)])
+async def test_an_allowed_page_may_read_answers_and_refusals(key: str, status: int) -> None:
+    answer = await call(BROWSED, headers={"Origin": PAGE, "x-api-key": key})
+    assert answer.status == status
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert "mcp-session-id" in answer.headers["access-control-expose-headers"]
+
+
+async def test_an_answer_to_no_page_has_no_such_headers() -> None:
+    answer = await call(BROWSED, headers={"x-api-key": "k-me"})
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    # A plain OPTIONS asks for a key like everything else.
+    assert (await call(BROWSED, method="OPTIONS", headers={"Origin": PAGE})).status == 401
 
 
 # --- the rest

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hub.settings import Settings, SettingsError
+from hub.settings import LoadedSettings, Settings, SettingsError
 from hub.settings.known_providers import KNOWN_PROVIDERS
-from hub.snapshot import build_table, embedded_providers
+from hub.snapshot import build_snapshot, build_table, embedded_providers
 from routing.table import Parameters, Provider, Target, Timeouts
 
 ENVIRON = {"OPENROUTER_API_KEY": " or-key\n", "OPENAI_API_KEY": "oa-key", "GOOGLE_API_KEY": "g-key"}
@@ -119,6 +119,22 @@ def test_embedded_providers_get_their_address_at_run_time() -> None:
     )
     with pytest.raises(SettingsError, match=r"the embedded model is not running at providers\.small"):
         build_table(settings, {})
+
+
+def test_limited_keys_see_a_limited_table() -> None:
+    settings = Settings.model_validate(
+        {
+            "groups": {name: {"model": "m", "provider": "ollama"} for name in ("a", "b", "c")},
+            "keys": {"k": {"key": "x", "groups": ["b", "c"]}, "all": {"key": "y"}},
+        }
+    )
+    snapshot = build_snapshot(LoadedSettings(settings))
+    limited = snapshot.table_for(frozenset({"b", "c"}))
+    assert (list(limited.groups), limited.default_group) == (["b", "c"], None)
+    assert snapshot.table_for(frozenset({"b", "c"})) is limited
+    assert snapshot.table_for(None) is snapshot.table
+    assert snapshot.table_for(frozenset({"a"})).default_group == "a"
+    assert not snapshot.table_for(frozenset()).groups
 
 
 def test_equal_settings_make_equal_tables() -> None:
