@@ -239,13 +239,14 @@ class DownstreamServer:
             self._restarts += 1
             if was_live and time.monotonic() - began > _STABLE_SECONDS:
                 backoff = 0.0
-            if was_live and backoff == 0.0:
+            if was_live:
+                # Its tools stay listed: a crash that a restart heals must not look like a change.
                 self._enter("restarting", reason)
-                backoff = _FIRST_BACKOFF / 2
             else:
-                self._enter("restarting" if was_live else "failed", reason)
+                self._enter("failed", reason)
                 self._withdraw()
                 self.settled.set()
+            if backoff or not was_live:
                 await self._pause(backoff or _FIRST_BACKOFF)
             backoff = min(max(backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
 

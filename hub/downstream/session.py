@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import anyio.abc
 from mcp.client._probe import negotiate_auto
 from mcp.client.session import ClientSession
@@ -30,7 +31,7 @@ from mcp.shared.inbound import (
     x_mcp_header_map,
 )
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import MessageMetadata, SessionMessage
 from mcp.shared.transport_context import TransportContext
 from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
@@ -41,6 +42,8 @@ from mcp_types import (
     PROTOCOL_VERSION_META_KEY,
     SERVER_INFO_META_KEY,
     Implementation,
+    JSONRPCMessage,
+    JSONRPCRequest,
     SamplingCapability,
     SamplingContextCapability,
     SamplingToolsCapability,
@@ -142,7 +145,7 @@ class Session:
 
         Raises `MCPError` (the server's own), `NotDelivered`, `ConnectionLost`.
         """
-        if self.closed.is_set():
+        if self._wire.ended:
             raise NotDelivered(f"the session to {self.name!r} had ended")
         stamped, options = self._stamp(method, params, call)
         if request_id is not None:
@@ -155,7 +158,7 @@ class Session:
         except MCPError as error:
             if error.error.data == UNDELIVERED_MARK:
                 raise NotDelivered(error.error.message) from None
-            if error.code == CONNECTION_CLOSED and self.closed.is_set():
+            if error.code == CONNECTION_CLOSED and self._wire.ended:
                 raise ConnectionLost(f"the connection to {self.name!r} ended while it worked") from None
             raise
         finally:
@@ -261,6 +264,19 @@ class _Wire(JSONRPCDispatcher[TransportContext]):
         super().__init__(read, write)
         self._incoming = read
         self.session: Session | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True before anybody who waits for an answer is told."""
+        return self._closed
+
+    async def _write(self, message: JSONRPCMessage, metadata: MessageMetadata = None) -> None:
+        try:
+            await super()._write(message, metadata)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            if isinstance(message, JSONRPCRequest):
+                raise NotDelivered("the connection had ended") from None
+            raise
 
     async def run(
         self,

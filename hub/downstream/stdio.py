@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,47 +18,64 @@ from pathlib import Path
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import (
+    CONNECTION_CLOSED,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCRequest,
+    RequestId,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
 
 from hub.downstream.environment import child_environment, redact, secret_values
-from hub.downstream.errors import Unavailable
+from hub.downstream.errors import UNDELIVERED_MARK, Unavailable
+from hub.downstream.pipe import InputPipe
 from hub.downstream.session import Streams
 from hub.downstream.watchdog import Watchdog
 from hub.settings.model import McpServerSettings
 
-_POSIX = sys.platform != "win32"
 _CHUNK = 256 * 1024
 _LONGEST_LOG_LINE = 4096
 _CLOSE_SECONDS = 0.8
 """For a server to leave after its standard input was closed; SDK-made ones need about 0.1 s."""
 _TERMINATE_SECONDS = 0.8
 _KILL_SECONDS = 0.5
+_PF_EXITING = 0x4
+"""linux/sched.h"""
+
+
+def _is_dying(pid: int) -> bool:
+    """Whether a process has ended or is bound to: also one whose SIGKILL is on its way.
+
+    Waiting for its status tells this only once its last thread is gone; a request sent in that
+    moment may be taken from the pipe by a thread that will never run again.
+    """
+    try:
+        # proc_pid_stat(5): after the name come state (3), ... flags (9), ... pending signals (31).
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        state, flags, pending = fields[0], int(fields[6]), int(fields[28])
+    except FileNotFoundError:
+        return Path("/proc/self/stat").exists()
+    except ProcessLookupError:
+        return True
+    return state in b"ZX" or bool(flags & _PF_EXITING) or bool(pending & 1 << signal.SIGKILL - 1)
 
 
 class Child:
     """A running child process and its group."""
 
-    def __init__(self, process: asyncio.subprocess.Process, watchdog: Watchdog) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, pipe: InputPipe, watchdog: Watchdog) -> None:
         self._process = process
+        self._pipe = pipe
         self._watchdog = watchdog
         self.pid = process.pid
-        if _POSIX:
-            watchdog.add(self.pid)
+        watchdog.add(self.pid)
 
     @property
     def alive(self) -> bool:
         """Whether it runs at this moment, asked of the system and not of the event loop."""
-        if self._process.returncode is not None:
-            return False
-        if not _POSIX:
-            return True
-        try:
-            # WNOWAIT leaves the exit status to the event loop.
-            ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return False
-        return ended is None
+        return self._process.returncode is None and not _is_dying(self.pid)
 
     @property
     def exit_reason(self) -> str | None:
@@ -73,26 +89,19 @@ class Child:
     async def end(self) -> None:
         """Close its input, wait, then end the whole group. Bounded, and safe to call twice."""
         try:
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            self._pipe.close()
             if not await self._gone(_CLOSE_SECONDS):
                 self._signal(signal.SIGTERM)
                 await self._gone(_TERMINATE_SECONDS)
         finally:
             # Also for descendants that outlived their parent.
-            if _POSIX:
-                self._signal(signal.SIGKILL)
-            elif self._process.returncode is None:
-                self._process.kill()
+            self._signal(signal.SIGKILL)
             self._watchdog.remove(self.pid)
         await self._gone(_KILL_SECONDS)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            if _POSIX:
-                os.killpg(self.pid, number)
-            else:
-                self._process.send_signal(number)
+            os.killpg(self.pid, number)
 
     async def _gone(self, seconds: float) -> bool:
         # Not `Process.wait()`: it also waits for the pipes, which a grandchild may hold open.
@@ -118,19 +127,21 @@ def _find(settings: McpServerSettings, environment: Mapping[str, str]) -> tuple[
     return program, folder
 
 
-async def spawn(settings: McpServerSettings, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def spawn(
+    settings: McpServerSettings, environment: Mapping[str, str], pipe: InputPipe
+) -> asyncio.subprocess.Process:
     """Start the program. Raises `Unavailable` with what to do when it cannot be started."""
     program, folder = _find(settings, environment)
     try:
         return await asyncio.create_subprocess_exec(
             program,
             *settings.args,
-            stdin=asyncio.subprocess.PIPE,
+            stdin=pipe.child_end,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=dict(environment),
             cwd=folder,
-            start_new_session=_POSIX,
+            start_new_session=True,
         )
     except OSError as error:
         raise Unavailable(
@@ -145,14 +156,19 @@ async def stdio_streams(
     """Start the server; yield its messages. Its whole process group is gone afterwards."""
     log = logging.getLogger(f"hub.server.{name}")
     environment = child_environment(settings.env, os.environ)
-    process = await spawn(settings, environment)
-    child = Child(process, watchdog)
+    pipe = InputPipe()
+    try:
+        process = await spawn(settings, environment, pipe)
+    except BaseException:
+        pipe.close()
+        raise
+    child = Child(process, pipe, watchdog)
     on_child(child)
     received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
     pumps = [
-        asyncio.create_task(_read(process, received, log)),
-        asyncio.create_task(_write(process, sent, received)),
+        asyncio.create_task(_read(process, pipe, received, log)),
+        asyncio.create_task(_write(pipe, sent, received)),
         asyncio.create_task(_log_errors(process, log, secret_values(settings.env))),
     ]
     try:
@@ -193,6 +209,7 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
 
 async def _read(
     process: asyncio.subprocess.Process,
+    pipe: InputPipe,
     received: MemoryObjectSendStream[SessionMessage | Exception],
     log: logging.Logger,
 ) -> None:
@@ -210,28 +227,36 @@ async def _read(
                 )
                 continue
             await received.send(SessionMessage(message))
+        for request in pipe.unread():
+            await received.send(_undelivered(request))
     except (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
         pass
     finally:
         received.close()
 
 
+def _undelivered(request: RequestId) -> SessionMessage:
+    error = ErrorData(code=CONNECTION_CLOSED, message="its process had ended", data=UNDELIVERED_MARK)
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=request, error=error))
+
+
 async def _write(
-    process: asyncio.subprocess.Process,
+    pipe: InputPipe,
     sent: MemoryObjectReceiveStream[SessionMessage],
     received: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
-    if process.stdin is None:
-        return
     try:
         async for item in sent:
-            process.stdin.write(
-                item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-            )
-            await process.stdin.drain()
-    except (ConnectionError, anyio.ClosedResourceError, anyio.BrokenResourceError):
-        # The session sees the end of the connection instead of a request that hangs.
-        received.close()
+            message = item.message
+            line = message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+            try:
+                await pipe.write(line, message.id if isinstance(message, JSONRPCRequest) else None)
+            except BrokenPipeError:
+                if not isinstance(message, JSONRPCRequest):
+                    continue
+                await received.send(_undelivered(message.id))
+    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+        pass
     finally:
         sent.close()
 

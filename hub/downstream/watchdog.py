@@ -44,8 +44,6 @@ class Watchdog:
             process.wait()
 
     def _write(self, line: str) -> None:
-        if sys.platform == "win32":
-            return
         if self._process is None:
             if not self._groups:
                 return
@@ -68,7 +66,7 @@ class Watchdog:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={},
-            cwd="/" if sys.platform != "win32" else None,
+            cwd="/",
             start_new_session=True,
         )
         _send(self._process, "".join(f"+{group}\n" for group in sorted(self._groups)))
