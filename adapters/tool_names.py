@@ -131,7 +131,8 @@ def plain_request(
 
 def _is_note(message: Message) -> bool:
     return (
-        not message.parts
+        message.role == "developer"
+        and not message.parts
         and bool(message.extensions)
         and all(key.startswith("_") for bag in message.extensions.values() for key in bag)
     )
