@@ -1,0 +1,292 @@
+"""Items, of a request's `input` or of an answer's `output`, to messages: one message for each item.
+
+Source: `openai.types.responses.response_input_item_param` and `response_output_item`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from adapters.canonical import (
+    Message,
+    Opaque,
+    Part,
+    Refusal,
+    Role,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from adapters.errors import InvalidRequest
+from adapters.jsontext import dump
+from adapters.openai_responses import client_tools, media, notes
+from adapters.openai_responses.reading import array, obj, optional_string, string, text_of
+from adapters.signatures import from_client
+
+COMPACTION_ORIGIN = "hub-compaction"
+"""Origin of a summary that this codec put into a compaction item."""
+
+BEFORE_CALL = "#call"
+AFTER_CALL = "#called"
+"""Behind the origin of a signature that belongs to the tool call which follows, or went before."""
+
+_ROLES: dict[str, Role] = {
+    "user": "user",
+    "assistant": "assistant",
+    "system": "system",
+    "developer": "developer",
+}
+_MESSAGE = frozenset({"type", "role", "content"})
+_TEXT = frozenset({"type", "text"})
+_REFUSAL = frozenset({"type", "refusal"})
+_CALL = frozenset({"type", "call_id", "name", "arguments", "input", "namespace"})
+_OUTPUT = frozenset({"type", "call_id", "name", "output"})
+
+
+def decode_items(items: Iterable[Any], where: str) -> tuple[Message, ...]:
+    """Raises InvalidRequest with the path of the item that cannot be read."""
+    messages: list[Message] = []
+    signature: Signature | None = None
+    for at, value in enumerate(items):
+        path = f"{where}[{at}]"
+        item = obj(value, path)
+        kind = item.get("type")
+        if kind is None:
+            kind = "message" if "role" in item else "item_reference"
+        decode = _DECODERS.get(kind) if isinstance(kind, str) else None
+        message = decode(item, path) if decode else _opaque(item, path)
+        carried = _call_signature(message)
+        if carried is None:
+            messages.append(_signed(message, signature))
+            signature = None
+        elif carried[1] == BEFORE_CALL:
+            signature = carried[0]
+        elif messages:
+            messages[-1] = _signed(messages[-1], carried[0])
+    return tuple(messages)
+
+
+def _call_signature(message: Message) -> tuple[Signature, str] | None:
+    """The signature of a call, where an item carries nothing else."""
+    match message.parts:
+        case (Thinking(text="", signature=Signature(value, origin)),):
+            for mark in (BEFORE_CALL, AFTER_CALL):
+                if origin.endswith(mark):
+                    return Signature(value, origin.removesuffix(mark)), mark
+    return None
+
+
+def _signed(message: Message, signature: Signature | None) -> Message:
+    if signature is None or not message.parts or not isinstance(message.parts[0], ToolCall):
+        return message
+    return replace(message, parts=(replace(message.parts[0], signature=signature), *message.parts[1:]))
+
+
+# ---------------------------------------------------------------- messages
+
+
+def _message(item: Mapping[str, Any], where: str) -> Message:
+    name = text_of(item, "role", where)
+    role = _ROLES.get(name)
+    if role is None:
+        raise InvalidRequest(
+            f"unknown role {name!r}; expected one of {', '.join(_ROLES)}", where=f"{where}.role"
+        )
+    bag = notes.rest(item, _MESSAGE)
+    content = item.get("content")
+    form = ["typed" if "type" in item else "untyped"]
+    parts: tuple[Part, ...]
+    if isinstance(content, str):
+        parts = (Text(content),)
+        form.append("string")
+    else:
+        parts = decode_content(content or [], f"{where}.content")
+    bag["_form"] = tuple(form)
+    return Message(role, parts, extensions=notes.extensions(bag))
+
+
+def decode_content(content: Any, where: str) -> tuple[Part, ...]:
+    """The parts of a message or of a tool's output."""
+    return tuple(
+        _content(obj(part, f"{where}[{at}]"), f"{where}[{at}]")
+        for at, part in enumerate(array(content, where))
+    )
+
+
+def _content(part: Mapping[str, Any], where: str) -> Part:
+    kind = part.get("type")
+    match kind:
+        case "input_text" | "output_text" | "text" | "summary_text":
+            return Text(text_of(part, "text", where), notes.extensions(notes.rest(part, _TEXT)))
+        case "refusal":
+            return Refusal(text_of(part, "refusal", where), notes.extensions(notes.rest(part, _REFUSAL)))
+        case "input_image":
+            return media.decode_image(part, where)
+        case "input_file":
+            return media.decode_file(part, where)
+        case "input_audio":
+            return media.decode_audio(part, where)
+        case str():
+            return Opaque(notes.PROTOCOL, kind, part)
+    raise InvalidRequest("a content part needs a type", where=f"{where}.type")
+
+
+# ---------------------------------------------------------------- reasoning
+
+
+def _reasoning(item: Mapping[str, Any], where: str) -> Message:
+    return Message("assistant", (decode_reasoning(item, where),))
+
+
+def decode_reasoning(item: Mapping[str, Any], where: str) -> Thinking:
+    texts = [
+        text_of(obj(part, f"{where}.{key}[{at}]"), "text", f"{where}.{key}[{at}]")
+        for key in ("content", "summary")
+        for at, part in enumerate(array(item.get(key) or [], f"{where}.{key}"))
+        if key == "content" or not item.get("content")
+    ]
+    encrypted = optional_string(item, "encrypted_content", where)
+    signature = from_client(encrypted, notes.PROTOCOL) if encrypted else None
+    text = "\n\n".join(texts)
+    return Thinking(
+        text,
+        signature,
+        redacted=not text and signature is not None,
+        id=optional_string(item, "id", where),
+        extensions=notes.extensions({"_raw": item}),
+    )
+
+
+# ---------------------------------------------------------------- calls and their results
+
+
+def _function_call(item: Mapping[str, Any], where: str) -> Message:
+    return _call(item, where, text_of(item, "arguments", where), custom=False)
+
+
+def _custom_call(item: Mapping[str, Any], where: str) -> Message:
+    return _call(item, where, text_of(item, "input", where), custom=True)
+
+
+def _call(item: Mapping[str, Any], where: str, arguments: str, *, custom: bool) -> Message:
+    call = ToolCall(
+        text_of(item, "call_id", where),
+        text_of(item, "name", where),
+        arguments,
+        "custom" if custom else "function",
+        optional_string(item, "namespace", where),
+        extensions=notes.extensions(notes.rest(item, _CALL)),
+    )
+    return Message("assistant", (call,))
+
+
+def _client_call(item: Mapping[str, Any], where: str) -> Message:
+    if item.get("type") == "tool_search_call" and item.get("execution") != "client":
+        return _opaque(item, where)
+    call_id = optional_string(item, "call_id", where) or optional_string(item, "id", where) or ""
+    return Message("assistant", (client_tools.decode_call(item, call_id),))
+
+
+def _function_output(item: Mapping[str, Any], where: str) -> Message:
+    return _output(item, where, custom=False)
+
+
+def _custom_output(item: Mapping[str, Any], where: str) -> Message:
+    return _output(item, where, custom=True)
+
+
+def _output(item: Mapping[str, Any], where: str, *, custom: bool) -> Message:
+    output = item.get("output")
+    bag = notes.rest(item, _OUTPUT)
+    if isinstance(output, str):
+        bag["_form"] = ("string",)
+        content: tuple[Part, ...] = (Text(output),) if output else ()
+    elif output is None:
+        raise InvalidRequest("a tool's output is missing", where=f"{where}.output")
+    else:
+        bag["_form"] = ("list",)
+        content = decode_content(output, f"{where}.output")
+    result = ToolResult(
+        text_of(item, "call_id", where),
+        content,
+        optional_string(item, "name", where),
+        kind="custom" if custom else "function",
+        extensions=notes.extensions(bag),
+    )
+    return Message("tool", (result,))
+
+
+def _client_output(item: Mapping[str, Any], where: str) -> Message:
+    if item.get("type") == "tool_search_output" and item.get("execution") != "client":
+        return _note(item, where)
+    call_id = optional_string(item, "call_id", where) or optional_string(item, "id", where) or ""
+    return Message("tool", (client_tools.decode_output(item, call_id),))
+
+
+# ---------------------------------------------------------------- everything else
+
+
+def _note(item: Mapping[str, Any], where: str) -> Message:
+    """Tools that are declared in mid-conversation: the request has them in `tools`, too."""
+    return Message("developer", (), extensions=notes.extensions({"_raw": item}))
+
+
+def _reference(item: Mapping[str, Any], where: str) -> Message:
+    if "id" not in item:
+        raise InvalidRequest("an item needs a type", where=f"{where}.type")
+    return Message("user", (), extensions=notes.extensions({"_raw": item, "!item_reference": item["id"]}))
+
+
+def _compaction(item: Mapping[str, Any], where: str) -> Message:
+    signature = from_client(optional_string(item, "encrypted_content", where) or "", notes.PROTOCOL)
+    if signature.origin == COMPACTION_ORIGIN:
+        return Message("user", (Text(signature.value),))
+    return _opaque(item, where)
+
+
+def _opaque(item: Mapping[str, Any], where: str) -> Message:
+    kind = string(item.get("type"), f"{where}.type")
+    is_answer = kind.endswith("_output") or kind == "mcp_approval_response"
+    return Message(
+        "user" if is_answer else "assistant", (Opaque(notes.PROTOCOL, kind, item, _told(kind, item)),)
+    )
+
+
+def _told(kind: str, item: Mapping[str, Any]) -> str:
+    """A provider-run tool's call in words, where its result would else be unknown to the next model."""
+    match kind:
+        case "code_interpreter_call":
+            outputs = item.get("outputs")
+            logs = [str(one["logs"]) for one in _objects(outputs) if one.get("logs")]
+            return "\n".join([f"[ran code]\n{item.get('code') or ''}", *logs])
+        case "mcp_call":
+            said = item.get("output") or dump(item.get("error"))
+            return f"[called {item.get('name')} with {item.get('arguments')}]\n{said}"
+        case "file_search_call":
+            found = [str(one["text"]) for one in _objects(item.get("results")) if one.get("text")]
+            return "\n".join(["[searched files]", *found]) if found else ""
+    return ""
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+_DECODERS: dict[str, Callable[[Mapping[str, Any], str], Message]] = {
+    "message": _message,
+    "reasoning": _reasoning,
+    "function_call": _function_call,
+    "custom_tool_call": _custom_call,
+    "function_call_output": _function_output,
+    "custom_tool_call_output": _custom_output,
+    "item_reference": _reference,
+    "additional_tools": _note,
+    "compaction": _compaction,
+    **dict.fromkeys(client_tools.BY_CALL, _client_call),
+    **dict.fromkeys(client_tools.BY_OUTPUT, _client_output),
+}
+"""Item type -> reader. Types that are not here are carried as they are."""

@@ -1,0 +1,254 @@
+"""Messages to the items of a request's `input`.
+
+What this protocol's own clients sent comes back as it was; what others sent becomes the plainest item
+that says it. Reasoning goes back only with its own ciphertext: an item that the API cannot
+decrypt, and did not store, makes the whole request invalid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from adapters.canonical import (
+    Media,
+    Message,
+    Opaque,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from adapters.losses import Losses
+from adapters.openai_responses import media, notes
+
+MAX_CALL_ID = 64
+MINTED_REASONING = "rs_hub"
+"""How the ids begin of reasoning items that this codec made of another provider's thoughts."""
+
+
+def encode_items(messages: Sequence[Message], losses: Losses) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for at, message in enumerate(messages):
+        _Encoder(items, losses, f"messages[{at}]").message(message)
+    return items
+
+
+def call_id(value: str) -> str:
+    """An id that the API takes: the same in a call and in its result."""
+    if 0 < len(value) <= MAX_CALL_ID:
+        return value
+    return f"call_{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
+
+
+class _Encoder:
+    """Writes the items of one message."""
+
+    __slots__ = ("items", "losses", "where")
+
+    def __init__(self, items: list[dict[str, Any]], losses: Losses, where: str) -> None:
+        self.items, self.losses, self.where = items, losses, where
+
+    def message(self, message: Message) -> None:
+        self.losses.foreign(message.extensions, notes.PROTOCOL, self.where)
+        if message.name is not None:
+            self.losses.add("name", self.where, "messages have no name here")
+        bag = notes.own(message.extensions)
+        raw = bag.get("_raw")
+        if raw is not None:
+            self.items.append(dict(raw))
+            return
+        content: list[Part] = []
+        for part in message.parts:
+            match part:
+                case Text() | Refusal() | Media():
+                    content.append(part)
+                    continue
+                case Opaque() if part.protocol != notes.PROTOCOL or _is_content(part):
+                    content.append(part)
+                    continue
+            self._content(message, content)
+            content = []
+            self._item(part)
+        if content or not message.parts:
+            self._content(message, content)
+
+    def _item(self, part: Part) -> None:
+        match part:
+            case Thinking():
+                self._thinking(part)
+            case ToolCall():
+                self._call(part)
+            case ToolResult():
+                self._result(part)
+            case Opaque():
+                self.items.append(dict(part.value))
+
+    # ------------------------------------------------------------ messages
+
+    def _content(self, message: Message, parts: Sequence[Part]) -> None:
+        bag = notes.own(message.extensions)
+        if not parts and not bag:
+            return
+        form = bag.get("_form", ())
+        if "input" in form:
+            self.items.append({"role": "user", "content": _text(parts)})
+            return
+        role = "user" if message.role == "tool" else message.role
+        item: dict[str, Any] = {} if "untyped" in form or not bag else {"type": "message"}
+        item["role"] = role
+        notes.restore(item, bag)
+        if not bag:
+            parts = _without_empty_text(parts)
+            if not parts:
+                return
+        if all(type(part) is Text for part in parts) and ("string" in form or (not bag and len(parts) == 1)):
+            for part in parts:
+                self._foreign(part)
+            item["content"] = _text(parts)
+        elif role == "assistant":
+            item["content"] = self._said(parts)
+            if not bag:
+                item["type"], item["status"] = "message", "completed"
+                item["id"] = f"msg_hub{len(self.items):06d}"
+        else:
+            item["content"] = self._given(parts)
+        if item["content"] or bag:
+            self.items.append(item)
+
+    def _said(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
+        """Content of the assistant's own."""
+        out: list[dict[str, Any]] = []
+        for part in parts:
+            self._foreign(part)
+            match part:
+                case Text(text, extensions):
+                    written: dict[str, Any] = {"type": "output_text", "text": text}
+                    bag = notes.own(extensions)
+                    if not bag:
+                        written["annotations"] = []
+                    out.append(notes.restore(written, bag))
+                case Refusal(text, extensions):
+                    out.append(notes.restore({"type": "refusal", "refusal": text}, notes.own(extensions)))
+                case Media():
+                    if notes.own(part.extensions).get("_raw"):
+                        out.append(dict(notes.own(part.extensions)["_raw"]))
+                    else:
+                        self.losses.add(
+                            "media.assistant", self.where, "the assistant's own media cannot be sent back"
+                        )
+                case Opaque(protocol=notes.PROTOCOL):
+                    out.append(dict(part.value))
+                case Opaque():
+                    self.losses.add(part.kind, self.where, f"content of {part.protocol} only")
+                    if part.text:
+                        out.append({"type": "output_text", "text": part.text, "annotations": []})
+        return out
+
+    def _given(self, parts: Iterable[Part]) -> list[dict[str, Any]]:
+        """Content of the others, and of tool results."""
+        out: list[dict[str, Any]] = []
+        for part in parts:
+            self._foreign(part)
+            match part:
+                case Text(text, extensions) | Refusal(text, extensions):
+                    out.append(notes.restore({"type": "input_text", "text": text}, notes.own(extensions)))
+                case Media():
+                    written = media.encode(part, self.losses, self.where)
+                    if written is not None:
+                        out.append(written)
+                case Opaque(protocol=notes.PROTOCOL):
+                    out.append(dict(part.value))
+                case Opaque():
+                    self.losses.add(part.kind, self.where, f"content of {part.protocol} only")
+                    if part.text:
+                        out.append({"type": "input_text", "text": part.text})
+        return out
+
+    def _foreign(self, part: Part) -> None:
+        if isinstance(part, Text | Refusal) and part.extensions:
+            self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
+
+    # ------------------------------------------------------------ reasoning, calls, results
+
+    def _thinking(self, part: Thinking) -> None:
+        self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
+        signature = part.signature
+        if signature and signature.origin != notes.PROTOCOL:
+            self.losses.add(
+                "thinking.signature", self.where, f"reasoning that only {signature.origin} can read"
+            )
+            return
+        raw = notes.own(part.extensions).get("_raw")
+        minted = (part.id or "").startswith(MINTED_REASONING)
+        if raw is not None and (signature or not minted):
+            self.items.append(dict(raw))
+        elif signature:
+            summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+            item_id = part.id or f"{MINTED_REASONING}{len(self.items):06d}"
+            self.items.append(
+                {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": signature.value}
+            )
+        else:
+            self.losses.add("thinking", self.where, "reasoning of another provider cannot be sent back")
+
+    def _call(self, part: ToolCall) -> None:
+        self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
+        if part.signature and part.signature.origin != notes.PROTOCOL:
+            self.losses.add(
+                "thinking.signature", self.where, f"a signature that only {part.signature.origin} can read"
+            )
+        bag = notes.own(part.extensions)
+        raw = bag.get("_raw")
+        if raw is not None:
+            self.items.append(dict(raw))
+            return
+        item: dict[str, Any] = {"call_id": call_id(part.id), "name": part.name}
+        if part.kind == "custom":
+            item = {"type": "custom_tool_call", **item, "input": part.arguments}
+        else:
+            arguments = part.arguments if bag or part.arguments.strip() else "{}"
+            item = {"type": "function_call", **item, "arguments": arguments}
+        if part.namespace is not None:
+            item["namespace"] = part.namespace
+        self.items.append(notes.restore(item, bag))
+
+    def _result(self, part: ToolResult) -> None:
+        self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
+        bag = notes.own(part.extensions)
+        raw = bag.get("_raw")
+        if raw is not None:
+            self.items.append(dict(raw))
+            return
+        if part.is_error:
+            self.losses.add("tool_result.is_error", self.where, "results have no error flag here")
+        item: dict[str, Any] = {
+            "type": "custom_tool_call_output" if part.kind == "custom" else "function_call_output",
+            "call_id": call_id(part.call_id),
+        }
+        if part.name is not None and bag:
+            item["name"] = part.name
+        only_text = all(type(one) is Text for one in part.content)
+        if only_text and ("string" in bag.get("_form", ()) or (not bag and len(part.content) < 2)):
+            for one in part.content:
+                self._foreign(one)
+            item["output"] = _text(part.content)
+        else:
+            item["output"] = self._given(part.content)
+        self.items.append(notes.restore(item, bag))
+
+
+def _is_content(part: Opaque) -> bool:
+    """Whether it is a part of a message or of a result, and not an item."""
+    return part.kind.startswith("input_") or part.kind == "computer_screenshot"
+
+
+def _text(parts: Iterable[Part]) -> str:
+    return "".join(part.text for part in parts if isinstance(part, Text))
+
+
+def _without_empty_text(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if not (type(part) is Text and not part.text)]

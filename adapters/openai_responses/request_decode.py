@@ -1,0 +1,236 @@
+"""A client's `POST /responses` body to the canonical request.
+
+Source: `openai.types.responses.response_create_params`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+from adapters.canonical import (
+    ChatRequest,
+    Effort,
+    Message,
+    OutputFormat,
+    ProviderTool,
+    Reasoning,
+    Text,
+    Tool,
+    ToolResult,
+)
+from adapters.errors import InvalidRequest
+from adapters.openai_responses import notes
+from adapters.openai_responses.items_decode import decode_items
+from adapters.openai_responses.reading import (
+    array,
+    fail,
+    obj,
+    optional_bool,
+    optional_int,
+    optional_number,
+    optional_object,
+    optional_string,
+    text_of,
+)
+from adapters.openai_responses.tools import decode_choice, decode_tools
+
+LOGPROBS = "message.output_text.logprobs"
+ENCRYPTED = "reasoning.encrypted_content"
+
+_EFFORTS = frozenset(get_args(Effort))
+
+_MAPPED = frozenset(
+    {
+        "model",
+        "input",
+        "instructions",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "top_logprobs",
+        "text",
+        "reasoning",
+        "user",
+        "metadata",
+        "service_tier",
+        "stream",
+        "include",
+    }
+)
+"""Keys with a canonical field; `include` is carried whole, and its log probabilities are mapped."""
+
+_STATE = frozenset({"previous_response_id", "conversation", "prompt"})
+"""What only the provider knows: without it the request makes no sense."""
+
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "store": (False,),
+    "background": (False,),
+    "truncation": ("disabled",),
+}
+"""Values that say what every other protocol does anyway: nothing is lost with them."""
+
+_HARMLESS = frozenset({"stream_options"})
+"""Obfuscation of the stream is the provider's business."""
+
+
+def decode_request(body: Mapping[str, Any], model: str | None = None) -> ChatRequest:
+    """Raises InvalidRequest with a JSON path."""
+    messages = _input(body.get("input"))
+    tools = _tools(body, messages)
+    include = array(body.get("include") or [], "include")
+    instructions = optional_string(body, "instructions")
+    choice = body.get("tool_choice")
+    text = optional_object(body, "text") or {}
+    return ChatRequest(
+        model=model or text_of(body, "model", ""),
+        messages=messages,
+        instructions=(Text(instructions),) if instructions else (),
+        tools=tuple(tools),
+        tool_choice=None if choice is None else decode_choice(choice),
+        parallel_tool_calls=optional_bool(body, "parallel_tool_calls"),
+        max_tokens=optional_int(body, "max_output_tokens"),
+        temperature=optional_number(body, "temperature"),
+        top_p=optional_number(body, "top_p"),
+        logprobs=True if LOGPROBS in include else None,
+        top_logprobs=optional_int(body, "top_logprobs"),
+        output_format=_format(text),
+        reasoning=_reasoning(optional_object(body, "reasoning")),
+        verbosity=optional_string(text, "verbosity", "text"),
+        user=optional_string(body, "user"),
+        metadata=_metadata(body),
+        service_tier=optional_string(body, "service_tier"),
+        stream=optional_bool(body, "stream") or False,
+        stream_usage=True,
+        extensions=notes.extensions(_bag(body, include, text)),
+    )
+
+
+def _input(value: Any) -> tuple[Message, ...]:
+    match value:
+        case None:
+            return ()
+        case str():
+            return (Message("user", (Text(value),), extensions=notes.extensions({"_form": ("input",)})),)
+        case list():
+            return decode_items(value, "input")
+    raise fail("input", "a string or an array of items", value)
+
+
+def _tools(body: Mapping[str, Any], messages: tuple[Message, ...]) -> list[Tool | ProviderTool]:
+    """Those of the request, and those that items declare in mid-conversation; each name once."""
+    tools = decode_tools(body.get("tools") or [], "tools")
+    for at, message in enumerate(messages):
+        raw = _declaring(message)
+        if raw is not None:
+            tools += decode_tools(raw.get("tools") or [], f"input[{at}].tools", raw["type"])
+    seen: set[tuple[str | None, str]] = set()
+    unique: list[Tool | ProviderTool] = []
+    for tool in tools:
+        if isinstance(tool, Tool):
+            key = (tool.namespace, tool.name)
+            if key in seen:
+                continue
+            seen.add(key)
+        unique.append(tool)
+    return unique
+
+
+def _declaring(message: Message) -> Mapping[str, Any] | None:
+    """The item that declares tools: `additional_tools` or `tool_search_output`."""
+    if not message.parts:
+        raw = notes.own(message.extensions).get("_raw")
+    elif isinstance(message.parts[0], ToolResult):
+        raw = notes.own(message.parts[0].extensions).get("_raw")
+    else:
+        return None
+    declares = raw is not None and raw.get("type") in ("additional_tools", "tool_search_output")
+    return cast("Mapping[str, Any]", raw) if declares else None
+
+
+def _format(text: Mapping[str, Any]) -> OutputFormat | None:
+    value = optional_object(text, "format", "text")
+    if value is None:
+        return None
+    where = "text.format"
+    kind = text_of(value, "type", where)
+    match kind:
+        case "text":
+            return OutputFormat("text", extensions=notes.extensions(notes.rest(value, frozenset({"type"}))))
+        case "json_object":
+            return OutputFormat("json", extensions=notes.extensions(notes.rest(value, frozenset({"type"}))))
+        case "json_schema":
+            known = frozenset({"type", "schema", "name", "description", "strict"})
+            return OutputFormat(
+                "json_schema",
+                obj(value.get("schema"), f"{where}.schema"),
+                optional_string(value, "name", where),
+                optional_string(value, "description", where),
+                optional_bool(value, "strict", where),
+                notes.extensions(notes.rest(value, known)),
+            )
+    raise InvalidRequest(
+        f"unknown format {kind!r}; expected text, json_object or json_schema", where=f"{where}.type"
+    )
+
+
+def _reasoning(value: Mapping[str, Any] | None) -> Reasoning | None:
+    if value is None:
+        return None
+    bag = notes.rest(value, frozenset({"effort", "summary", "generate_summary"}))
+    effort = optional_string(value, "effort", "reasoning")
+    if effort is not None and effort not in _EFFORTS:
+        bag["effort"], effort = effort, None
+    summary = optional_string(value, "summary", "reasoning")
+    older = optional_string(value, "generate_summary", "reasoning")
+    if older is not None:
+        bag["_generate_summary"] = older
+    for key in ("effort", "summary"):
+        if key in value and value[key] is None:
+            bag[f"_{key}"] = None
+    return Reasoning(
+        enabled=False if effort == "none" else None,
+        effort=cast("Effort | None", effort),
+        show=True if summary or older else None,
+        summary=summary or older,
+        extensions=notes.extensions(bag),
+    )
+
+
+def _metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
+    value = optional_object(body, "metadata")
+    if value is None:
+        return None
+    for key, one in value.items():
+        if not isinstance(one, str):
+            raise fail(f"metadata.{key}", "a string", one)
+    return value
+
+
+def _bag(body: Mapping[str, Any], include: list[Any], text: Mapping[str, Any]) -> dict[str, Any]:
+    bag: dict[str, Any] = {}
+    spelled: dict[str, Any] = {}
+    for key, value in body.items():
+        if value is None or (key in ("tools", "instructions", "text", "reasoning") and not value):
+            spelled[key] = value
+        elif key in _MAPPED:
+            continue
+        elif key in _STATE or (key == "background" and value is True):
+            bag[f"!{key}"] = value
+        elif value in _DEFAULTS.get(key, ()) or key in _HARMLESS:
+            bag[f"_{key}"] = value
+        else:
+            bag[key] = value
+    if "include" in body and body["include"] is not None:
+        foreign = any(one not in (ENCRYPTED, LOGPROBS) for one in include)
+        bag["include" if foreign else "_include"] = include
+    text_bag = {
+        key: value for key, value in text.items() if key not in ("format", "verbosity") or value is None
+    }
+    if text_bag:
+        bag["text"] = text_bag
+    bag["_spelled"] = spelled
+    return bag

@@ -1,0 +1,91 @@
+"""An upstream's whole answer to the canonical response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from adapters.canonical import ChatResponse, Choice, Extensions, Part, Refusal, Text
+from adapters.errors import InvalidRequest, InvalidResponse
+from adapters.openai_responses import notes
+from adapters.openai_responses.items_decode import decode_items
+from adapters.openai_responses.usage import decode_finish, decode_usage
+
+MAPPED = frozenset(
+    {"id", "model", "created_at", "output", "usage", "service_tier", "status", "incomplete_details"}
+)
+
+
+def decode_response(body: Mapping[str, Any]) -> ChatResponse:
+    """Raises InvalidResponse: also for an answer that is a failure inside a success."""
+    if not isinstance(body, Mapping):
+        raise InvalidResponse("the answer is no JSON object")
+    error = body.get("error")
+    if body.get("status") == "failed" or (error and "output" not in body):
+        raise InvalidResponse(_message(error))
+    output = body.get("output")
+    if not isinstance(output, list):
+        raise InvalidResponse("an answer needs a list of items", where="output")
+    parts = decode_output(output)
+    return ChatResponse(
+        id=_text(body, "id"),
+        model=_text(body, "model"),
+        choices=(Choice(parts, decode_finish(body, parts)),),
+        usage=decode_usage(body.get("usage")),
+        created=created_of(body),
+        service_tier=_text(body, "service_tier") or None,
+        extensions=notes.extensions({f"_{key}": value for key, value in body.items() if key not in MAPPED}),
+    )
+
+
+def created_of(body: Mapping[str, Any]) -> int | None:
+    created = body.get("created_at")
+    return int(created) if isinstance(created, int | float) and not isinstance(created, bool) else None
+
+
+def decode_output(items: list[Any]) -> tuple[Part, ...]:
+    """The parts of all items, in order. Missing ids of calls are minted from their position."""
+    try:
+        messages = decode_items([_lenient(item, at) for at, item in enumerate(items)], "output")
+    except InvalidRequest as error:
+        raise InvalidResponse(error.message, where=error.where) from error
+    parts: list[Part] = []
+    for message in messages:
+        item = {key: value for key, value in notes.own(message.extensions).items() if key != "_form"}
+        for part in message.parts:
+            if isinstance(part, Text | Refusal):
+                parts.append(replace(part, extensions=content_bag(part.extensions, item)))
+            else:
+                parts.append(part)
+    return tuple(parts)
+
+
+def content_bag(extensions: Extensions, item: Mapping[str, Any]) -> Extensions:
+    """A content part keeps the keys of the message item that it stood in."""
+    bag = notes.own(extensions)
+    return notes.extensions({**bag, "_item": item}) if item else extensions
+
+
+def _lenient(item: Any, at: int) -> Any:
+    """What servers leave away: ids of calls, arguments, the role of a message, nulls in lists."""
+    if not isinstance(item, dict):
+        return item
+    match item.get("type"):
+        case "function_call" | "custom_tool_call" as kind:
+            key = "arguments" if kind == "function_call" else "input"
+            defaults = {"call_id": item.get("id") or f"call_{at}", key: "", "name": ""}
+            return {**item, **{name: value for name, value in defaults.items() if item.get(name) is None}}
+        case "message":
+            return item if item.get("role") else {**item, "role": "assistant"}
+    return item
+
+
+def _message(error: Any) -> str:
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message or "the upstream could not generate an answer")
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,177 @@
+"""Tools and the choice among them, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from adapters.canonical import ProviderTool, Tool, ToolChoice
+from adapters.errors import InvalidRequest
+from adapters.losses import Losses
+from adapters.openai_responses import client_tools, notes
+from adapters.openai_responses.reading import (
+    array,
+    obj,
+    optional_bool,
+    optional_object,
+    optional_string,
+    text_of,
+)
+from adapters.tool_names import grammar_of
+
+_KNOWN = frozenset({"type", "name", "description", "parameters", "strict", "format"})
+_NAMESPACE = frozenset({"type", "name", "tools"})
+
+
+# ---------------------------------------------------------------- reading
+
+
+def decode_tools(values: Any, where: str, origin: str | None = None) -> list[Tool | ProviderTool]:
+    """`origin` is the type of the item that declares them in mid-conversation."""
+    tools: list[Tool | ProviderTool] = []
+    for at, value in enumerate(array(values, where)):
+        path = f"{where}[{at}]"
+        definition = obj(value, path)
+        if definition.get("type") == "namespace":
+            tools += _namespace(definition, path, origin)
+        else:
+            tools.append(_tool(definition, path, origin))
+    return tools
+
+
+def _tool(definition: Mapping[str, Any], where: str, origin: str | None) -> Tool | ProviderTool:
+    kind = text_of(definition, "type", where)
+    if kind in ("function", "custom"):
+        return _declared(definition, where, {"_origin": origin} if origin else {})
+    if client_tools.is_run_by_client(definition) and not origin:
+        return client_tools.decode_tool(definition)
+    return ProviderTool(notes.PROTOCOL, kind, definition, optional_string(definition, "name", where))
+
+
+def _declared(
+    definition: Mapping[str, Any], where: str, bag: dict[str, Any], namespace: str | None = None
+) -> Tool:
+    kind = definition.get("type")
+    if kind not in ("function", "custom"):
+        raise InvalidRequest(f"expected a function or custom tool, not {kind!r}", where=f"{where}.type")
+    bag = {"_raw": definition, **notes.rest(definition, _KNOWN), **bag}
+    return Tool(
+        text_of(definition, "name", where),
+        optional_string(definition, "description", where),
+        optional_object(definition, "parameters", where),
+        "custom" if kind == "custom" else "function",
+        optional_object(definition, "format", where),
+        optional_bool(definition, "strict", where),
+        namespace,
+        notes.extensions(bag),
+    )
+
+
+def _namespace(definition: Mapping[str, Any], where: str, origin: str | None) -> list[Tool]:
+    namespace = text_of(definition, "name", where)
+    about = {key: value for key, value in definition.items() if key not in _NAMESPACE}
+    bag: dict[str, Any] = {"_namespace": about}
+    if origin:
+        bag["_origin"] = origin
+    tools = []
+    for at, value in enumerate(array(definition.get("tools"), f"{where}.tools")):
+        path = f"{where}.tools[{at}]"
+        told = {"namespace.description": about["description"]} if at == 0 and about.get("description") else {}
+        tools.append(_declared(obj(value, path), path, {**bag, **told}, namespace))
+    return tools
+
+
+def decode_choice(value: Any, where: str = "tool_choice") -> ToolChoice:
+    match value:
+        case "auto" | "none" | "required":
+            return ToolChoice(value)
+        case str():
+            raise InvalidRequest(f"unknown tool choice {value!r}", where=where)
+    choice = obj(value, where)
+    kind = text_of(choice, "type", where)
+    raw = {"_raw": choice}
+    if kind in ("function", "custom"):
+        return ToolChoice("named", (text_of(choice, "name", where),), notes.extensions(raw))
+    if kind in client_tools.BY_KIND:
+        return ToolChoice("named", (kind,), notes.extensions(raw))
+    if kind == "allowed_tools":
+        mode = choice.get("mode")
+        if mode not in ("auto", "required"):
+            raise InvalidRequest("expected auto or required", where=f"{where}.mode")
+        allowed = [
+            obj(one, f"{where}.tools[{at}]")
+            for at, one in enumerate(array(choice.get("tools"), f"{where}.tools"))
+        ]
+        names = tuple(name for one in allowed if isinstance(name := one.get("name") or one.get("type"), str))
+        return ToolChoice("required" if mode == "required" else "auto", names, notes.extensions(raw))
+    return ToolChoice("required", (), notes.extensions({**raw, "tool_choice": kind}))
+
+
+# ---------------------------------------------------------------- writing
+
+
+def encode_tools(tools: Iterable[Tool | ProviderTool], losses: Losses) -> list[dict[str, Any]]:
+    """Members of one namespace that stand together come back as one namespace tool."""
+    out: list[dict[str, Any]] = []
+    for at, tool in enumerate(tools):
+        where = f"tools[{at}]"
+        if isinstance(tool, ProviderTool):
+            if tool.protocol == notes.PROTOCOL:
+                out.append(dict(tool.definition))
+            else:
+                losses.add(f"tool.{tool.kind}", where, f"a tool of {tool.protocol} only")
+            continue
+        losses.foreign(tool.extensions, notes.PROTOCOL, where)
+        bag = notes.own(tool.extensions)
+        if "_origin" in bag:
+            continue
+        definition = _definition(tool, bag)
+        if tool.namespace is None:
+            out.append(definition)
+        elif out and out[-1]["type"] == "namespace" and out[-1]["name"] == tool.namespace:
+            out[-1]["tools"].append(definition)
+        else:
+            about = bag.get("_namespace") or {"description": tool.namespace}
+            out.append({"type": "namespace", "name": tool.namespace, **about, "tools": [definition]})
+    return out
+
+
+def _definition(tool: Tool, bag: Mapping[str, Any]) -> dict[str, Any]:
+    raw = bag.get("_raw")
+    if raw is not None:
+        return dict(raw) if raw.get("name", tool.name) == tool.name else {**raw, "name": tool.name}
+    out: dict[str, Any] = {"type": tool.kind, "name": tool.name}
+    if tool.description is not None:
+        out["description"] = tool.description
+    if tool.kind == "custom":
+        form = _format(tool)
+        if form:
+            out["format"] = form
+        return out
+    # An absent `strict` means: strict if the schema allows it. No other protocol has that default.
+    out["strict"] = tool.strict or False
+    out["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    return out
+
+
+def _format(tool: Tool) -> dict[str, Any] | None:
+    grammar = grammar_of(tool)
+    if grammar:
+        return {"type": "grammar", "syntax": grammar[0], "definition": grammar[1]}
+    return dict(tool.format) if tool.format else None
+
+
+def encode_choice(choice: ToolChoice, tools: Iterable[Tool | ProviderTool], losses: Losses) -> Any:
+    losses.foreign(choice.extensions, notes.PROTOCOL, "tool_choice")
+    raw = notes.own(choice.extensions).get("_raw")
+    if raw is not None:
+        return dict(raw)
+    if not choice.names:
+        return "required" if choice.mode == "named" else choice.mode
+    kinds = {tool.name: tool.kind for tool in tools if isinstance(tool, Tool)}
+    chosen = [{"type": kinds.get(name, "function"), "name": name} for name in choice.names]
+    if choice.mode == "named":
+        return chosen[0]
+    if choice.mode == "none":
+        return "none"
+    return {"type": "allowed_tools", "mode": choice.mode, "tools": chosen}
