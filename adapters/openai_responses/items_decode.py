@@ -47,8 +47,12 @@ _CALL = frozenset({"type", "call_id", "name", "arguments", "input", "namespace"}
 _OUTPUT = frozenset({"type", "call_id", "name", "output"})
 
 
-def decode_items(items: Iterable[Any], where: str) -> tuple[Message, ...]:
-    """Raises InvalidRequest with the path of the item that cannot be read."""
+def decode_items(items: Iterable[Any], where: str, *, searches: bool = True) -> tuple[Message, ...]:
+    """`searches`: the client runs the tool search. Else its history is the provider's own business.
+
+    Raises InvalidRequest with the path of the item that cannot be read.
+    """
+    decoders = _DECODERS if searches else _WITHOUT_SEARCH
     messages: list[Message] = []
     signature: Signature | None = None
     for at, value in enumerate(items):
@@ -57,7 +61,7 @@ def decode_items(items: Iterable[Any], where: str) -> tuple[Message, ...]:
         kind = item.get("type")
         if kind is None:
             kind = "message" if "role" in item else "item_reference"
-        decode = _DECODERS.get(kind) if isinstance(kind, str) else None
+        decode = decoders.get(kind) if isinstance(kind, str) else None
         message = decode(item, path) if decode else _opaque(item, path)
         carried = _call_signature(message)
         if carried is None:
@@ -290,3 +294,5 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any], str], Message]] = {
     **dict.fromkeys(client_tools.BY_OUTPUT, _client_output),
 }
 """Item type -> reader. Types that are not here are carried as they are."""
+
+_WITHOUT_SEARCH = {**_DECODERS, "tool_search_call": _opaque, "tool_search_output": _note}

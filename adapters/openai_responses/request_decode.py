@@ -79,8 +79,10 @@ _HARMLESS = frozenset({"stream_options"})
 
 def decode_request(body: Mapping[str, Any], model: str | None = None) -> ChatRequest:
     """Raises InvalidRequest with a JSON path."""
-    messages = _input(body.get("input"))
-    tools = _tools(body, messages)
+    declared = decode_tools(body.get("tools") or [], "tools")
+    searches = any(isinstance(tool, Tool) and tool.name == "tool_search" for tool in declared)
+    messages = _input(body.get("input"), searches)
+    tools = _unique([*declared, *_declared_later(messages)])
     include = array(body.get("include") or [], "include")
     instructions = optional_string(body, "instructions")
     choice = body.get("tool_choice")
@@ -109,24 +111,29 @@ def decode_request(body: Mapping[str, Any], model: str | None = None) -> ChatReq
     )
 
 
-def _input(value: Any) -> tuple[Message, ...]:
+def _input(value: Any, searches: bool) -> tuple[Message, ...]:
     match value:
         case None:
             return ()
         case str():
             return (Message("user", (Text(value),), extensions=notes.extensions({"_form": ("input",)})),)
         case list():
-            return decode_items(value, "input")
+            return decode_items(value, "input", searches=searches)
     raise fail("input", "a string or an array of items", value)
 
 
-def _tools(body: Mapping[str, Any], messages: tuple[Message, ...]) -> list[Tool | ProviderTool]:
-    """Those of the request, and those that items declare in mid-conversation; each name once."""
-    tools = decode_tools(body.get("tools") or [], "tools")
+def _declared_later(messages: tuple[Message, ...]) -> list[Tool | ProviderTool]:
+    """The tools that items declare in mid-conversation."""
+    tools: list[Tool | ProviderTool] = []
     for at, message in enumerate(messages):
         raw = _declaring(message)
         if raw is not None:
             tools += decode_tools(raw.get("tools") or [], f"input[{at}].tools", raw["type"])
+    return tools
+
+
+def _unique(tools: list[Tool | ProviderTool]) -> list[Tool | ProviderTool]:
+    """Each name once: what a search finds may be declared already."""
     seen: set[tuple[str | None, str]] = set()
     unique: list[Tool | ProviderTool] = []
     for tool in tools:
