@@ -43,7 +43,12 @@ class Served:
     url: str
     gateway: Gateway
     records: list[Record] = field(default_factory=list)
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
     table: Table = field(default_factory=Table)
+
+    def take(self, record: Record) -> None:
+        self.records.append(record)
+        self.recorded.set()
 
 
 @asynccontextmanager
@@ -56,7 +61,7 @@ async def serving(
     gateway = Gateway(
         lease=lambda: nullcontext(holder["served"].table),
         upstream=upstream,
-        sink=lambda record: holder["served"].records.append(record),
+        sink=lambda record: holder["served"].take(record),
         **options,
     )
     served = holder["served"] = Served("", gateway, table=start)
