@@ -236,6 +236,8 @@ def _head(block: Sequence[Message], start: int) -> list[Position]:
     """The results with which a block begins."""
     found: list[Position] = []
     for index, turn in enumerate(block, start):
+        if not turn.parts:
+            return found
         for position, part in enumerate(turn.parts):
             if not isinstance(part, ToolResult):
                 return found

@@ -129,7 +129,7 @@ class MessagesStreamEncoder:
         if usage is None or usage.input_tokens == 0:
             # Clients show this count at once; the true one follows in message_delta.
             usage = Usage(input_tokens=of_request(self._reply.request), estimated=True)
-        self._usage = event.usage
+        self._usage = usage
         message = {
             "id": message_id(event.id, self._reply),
             "type": "message",
