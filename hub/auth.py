@@ -18,7 +18,7 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -36,6 +36,7 @@ ErrorBody = Callable[[str, int, RefusalKind, str], tuple[str, bytes]]
 
 OPEN_PATHS = frozenset({"/healthz"})
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"})
+JSON_RPC_INVALID_REQUEST = -32600
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -80,8 +81,24 @@ def plain_error_body(path: str, status: int, kind: RefusalKind, message: str) ->
     return "application/json", json.dumps({"error": {"type": kind, "message": message}}).encode()
 
 
+def mcp_error_body(path: str, status: int, kind: RefusalKind, message: str) -> tuple[str, bytes]:
+    """An error as a JSON-RPC answer to no request in particular, since the request has not been read."""
+    error = {"code": JSON_RPC_INVALID_REQUEST, "message": message, "data": {"type": kind}}
+    return "application/json", json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+
+
+OWN_ERROR_BODIES: Mapping[str, ErrorBody] = {
+    "mcp": mcp_error_body,
+    **dict.fromkeys(("hub", "metrics", "readyz", "healthz"), plain_error_body),
+}
+"""The first path segments that are no chat protocol's."""
+
+
 class AuthMiddleware:
-    """See the module. `settings` returns the current settings and is asked at every request."""
+    """See the module. `settings` returns the current settings and is asked at every request.
+
+    `error_body` makes the refusals of the chat protocols; those of MCP and of the hub itself are made here.
+    """
 
     def __init__(
         self, app: ASGIApp, settings: Callable[[], Settings], error_body: ErrorBody = plain_error_body
@@ -122,7 +139,8 @@ class AuthMiddleware:
             await self._refuse(answer, scope["path"], send)
 
     async def _refuse(self, refusal: Refusal, path: str, send: Send) -> None:
-        content_type, body = self._error_body(path, refusal.status, refusal.kind, refusal.message)
+        error_body = OWN_ERROR_BODIES.get(path.lstrip("/").partition("/")[0], self._error_body)
+        content_type, body = error_body(path, refusal.status, refusal.kind, refusal.message)
         headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
         if refusal.status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="hub"'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import AsyncMock
@@ -393,6 +394,21 @@ async def test_refusals_have_the_injected_shape() -> None:
         ("/best/x", 403, "permission"),
     ]
     assert "the key `chat` may not use the group `best`" in calls[1][3]
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/cursor"])
+async def test_refusals_of_mcp_are_json_rpc(path: str) -> None:
+    answer = await call(GUARDED, path, error_body=AsyncMock(side_effect=AssertionError))
+    assert answer.status == 401
+    document = json.loads(answer.body)
+    assert (document["jsonrpc"], document["id"], document["error"]["code"]) == ("2.0", None, -32600)
+    assert "this hub asks for a key" in document["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/hub/status", "/metrics", "/readyz"])
+async def test_refusals_of_the_hub_itself_are_plain(path: str) -> None:
+    answer = await call(GUARDED, path, error_body=AsyncMock(side_effect=AssertionError))
+    assert json.loads(answer.body)["error"]["type"] == "authentication"
 
 
 async def test_new_settings_count_at_once() -> None:
