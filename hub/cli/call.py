@@ -6,17 +6,17 @@ import asyncio
 import json as json_module
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from hub.cli.errors import CommandError, UsageError
-from hub.cli.options import Json, Reach
+from hub.cli.options import Json, Reach, Text, refuse_option
 from hub.cli.output import clean, note, on_terminal, print_json
 from hub.cli.tool_source import UnknownTool, open_tools, suggest
 
 
 def call(
     tool: str,
-    arguments: str = "{}",
+    arguments: Annotated[str, Text] = "{}",
     /,
     *,
     reach: Reach = Reach(),  # noqa: B008 - frozen
@@ -58,6 +58,7 @@ async def _call(tool: str, arguments: Mapping[str, Any], reach: Reach) -> dict[s
 
 
 def _object(text: str) -> dict[str, Any]:
+    refuse_option(text)
     if text == "-":
         text = sys.stdin.read()
     try:

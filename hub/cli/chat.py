@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from hub.cli.client import HubClient, error_message, find
 from hub.cli.errors import CommandError, UsageError, did_you_mean
-from hub.cli.options import Json, Reach
+from hub.cli.options import Json, Reach, Text, refuse_option
 from hub.cli.output import clean, on_terminal, print_json
 
 _TIMEOUT = httpx.Timeout(None, connect=5)
@@ -32,7 +32,7 @@ class Answer:
 
 def chat(
     group: str,
-    prompt: str | None = None,
+    prompt: Annotated[str | None, Text] = None,
     /,
     *,
     system: Annotated[str | None, Parameter(help="A system message before the prompt.")] = None,
@@ -81,7 +81,11 @@ def chat(
 def _prompt(prompt: str | None) -> str:
     if prompt is None and sys.stdin.isatty():
         raise UsageError('chat: the prompt is missing: hub chat GROUP "your question", or pipe it in')
-    text = sys.stdin.read() if prompt in (None, "-") else str(prompt)
+    if prompt is None or prompt == "-":
+        text = sys.stdin.read()
+    else:
+        refuse_option(prompt)
+        text = prompt
     if not text.strip():
         raise UsageError("chat: the prompt is empty")
     return text

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from hub.cli.errors import UsageError
+
 Config = Annotated[
     Path | None, Parameter(name="--config", help="Settings file; else ./hub.yaml, then your config folder's.")
 ]
+Text = Parameter(allow_leading_hyphen=True)
+"""For words that may begin with `-`, or be `-` alone: standard input."""
+
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
+
+
+def refuse_option(text: str) -> None:
+    """A `Text` also takes a mistyped option: that is wrong use, not a word."""
+    if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", text):
+        raise UsageError(f"unknown option {text}; --help lists them")
 
 
 @Parameter(name="*")

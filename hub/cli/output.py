@@ -43,7 +43,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
 
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=False, style="cyan" if position == 0 else None)
+        table.add_column(
+            column, overflow="fold", no_wrap=position == 0, style="cyan" if position == 0 else None
+        )
     for row in cells:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     Console().print(table)
