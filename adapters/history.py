@@ -310,12 +310,12 @@ def _remaining(
             kept.extend((Text(f"Result of the tool call {part.call_id}:"), *part.content))
     if whole:
         return [turn]
-    if turn.role != "tool":
-        return [replace(turn, parts=tuple(kept))] if kept else []
     results = tuple(part for part in kept if isinstance(part, ToolResult))
     others = tuple(part for part in kept if not isinstance(part, ToolResult))
-    out = [replace(turn, parts=results)] if results else []
-    return [*out, Message("user", others)] if others else out
+    out = [replace(turn, role="tool", parts=results)] if results else []
+    if not others:
+        return out
+    return [*out, Message("user", others) if turn.role == "tool" else replace(turn, parts=others)]
 
 
 def _placed(turn: Message, rules: HistoryRules) -> Message:
