@@ -43,7 +43,9 @@ class Caller(ABC):
     log_level: str | None = None
     """The level from which the client wants log messages; `None`: it did not say."""
     can_be_asked: bool = False
-    """Whether requests can be sent to it (clients of 2026-07-28 are answered with the question instead)."""
+    """Whether `ask` has a way to it."""
+    stateless: bool = False
+    """Whether it takes questions as results (2026-07-28), so those of a server of its own era just pass."""
 
     @abstractmethod
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:

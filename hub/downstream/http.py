@@ -6,6 +6,7 @@ is known here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,18 @@ from mcp_types import INTERNAL_ERROR
 from hub.downstream.errors import UNDELIVERED_MARK
 from hub.downstream.session import Streams
 from hub.settings.model import McpServerSettings
+
+_LIBRARY_LEVELS = {
+    # These log URLs with their query, and at debug level headers: both may carry a credential.
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
+    "mcp.client": logging.WARNING,
+    # A server that went away is one line of ours, not a traceback of theirs.
+    "mcp.client.sse": logging.CRITICAL,
+    "mcp.client.streamable_http": logging.CRITICAL,
+}
+for _name, _level in _LIBRARY_LEVELS.items():
+    logging.getLogger(_name).setLevel(_level)
 
 _SESSION_HEADER = "mcp-session-id"
 _TIMEOUT = httpx2.Timeout(30, read=None)

@@ -72,7 +72,8 @@ class DownstreamServer:
         self._protocol_version: str | None = None
         self._session: Session | None = None
         self._link: Link | None = None
-        self._live = asyncio.Event()
+        self._failures = 0
+        self._turned = asyncio.Event()
         self._wake = asyncio.Event()
         self._dirty: set[Kind] = set()
         self._changed = asyncio.Event()
@@ -142,7 +143,7 @@ class DownstreamServer:
 
     async def _request(self, method: str, params: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         result = await self._send(method, params, caller)
-        if is_input_required(result) and caller.can_be_asked:
+        if is_input_required(result) and caller.can_be_asked and not caller.stateless:
 
             async def again(retry: Mapping[str, Any]) -> dict[str, Any]:
                 return await self._send(method, retry, caller)
@@ -206,20 +207,26 @@ class DownstreamServer:
             raise Unavailable(
                 f"server {self.name!r} is {'disabled' if self.settings.disabled else 'stopped'}"
             )
+        failures = self._failures
         self._wake.set()
         try:
             async with asyncio.timeout(self.settings.start_timeout):
-                while True:
-                    await self._live.wait()
-                    if self._session is not None:
-                        return self._session
+                while self._session is None:
+                    if self._failures > failures:
+                        raise Unavailable(f"server {self.name!r} is {self._state}: {self._reason}")
+                    await self._turned.wait()
+                return self._session
         except TimeoutError:
             raise Unavailable(f"server {self.name!r} is not ready: {self._reason or self._state}") from None
+
+    def _turn(self) -> None:
+        """Let those who wait for a session look again."""
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
 
     def _drop(self, session: Session) -> None:
         if self._session is session:
             self._session = None
-            self._live.clear()
             if self._link is not None:
                 self._link.on_lost(self._link.why())
 
@@ -246,6 +253,8 @@ class DownstreamServer:
                 self._enter("failed", reason)
                 self._withdraw()
                 self.settled.set()
+                self._failures += 1
+                self._turn()
             if backoff or not was_live:
                 await self._pause(backoff or _FIRST_BACKOFF)
             backoff = min(max(backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
@@ -284,7 +293,6 @@ class DownstreamServer:
                 refresher = asyncio.create_task(self._refresh(session))
                 await _first(session.closed, link.lost)
                 self._session = None
-                self._live.clear()
         except Exception:
             # How the SDK's transports report that a live connection broke.
             if not ready:
@@ -292,7 +300,6 @@ class DownstreamServer:
             self._log.debug("the connection ended", exc_info=True)
         finally:
             self._session = None
-            self._live.clear()
             self.subscriptions.detach()
             if refresher is not None:
                 refresher.cancel()
@@ -304,8 +311,8 @@ class DownstreamServer:
         self.listing = listing
         self._enter("ready", None)
         self.subscriptions.attach(session)
-        self._live.set()
         self.settled.set()
+        self._turn()
         self._on_change()
 
     def _withdraw(self) -> None:

@@ -11,9 +11,9 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp_types import LOG_LEVEL_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from hub.catalog import UriTable
 from hub.downstream import Caller
 from hub.endpoints.connections import LegacyClient
+from hub.endpoints.parking import Questions
 
 Context = ServerRequestContext[Any, Any]
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
@@ -37,14 +37,14 @@ def is_modern(context: Context) -> bool:
 class EndpointCaller(Caller):
     """One request of one client."""
 
-    def __init__(self, context: Context, client: LegacyClient | None, table: UriTable) -> None:
+    def __init__(self, context: Context, client: LegacyClient | None) -> None:
         connection = connection_of(context)
         capabilities = connection.client_capabilities
         self._channel = channel_of(context)
         # Raw: the SDK's `context.meta` has its own spelling of some keys.
         meta = (context.params or {}).get("_meta") or {}
         self._token = meta.get("progressToken")
-        self._table = table
+        self.questions = Questions()
         self.protocol_version = context.protocol_version
         self.capabilities = (
             capabilities.model_dump(by_alias=True, mode="json", exclude_none=True) if capabilities else {}
@@ -52,7 +52,8 @@ class EndpointCaller(Caller):
         if client is None:
             # Stateless: two requests may be two clients. Only the request itself is certain.
             self.key: object = self._channel
-            self.can_be_asked = False
+            self.can_be_asked = True
+            self.stateless = True
             level = meta.get(LOG_LEVEL_META_KEY)
             self.log_level = level if isinstance(level, str) else None
             self._levels: frozenset[str] = allowed_log_levels(context.protocol_version, meta)
@@ -74,5 +75,11 @@ class EndpointCaller(Caller):
                     return
         await self._channel.notify(method, params)
 
+    def continue_as(self, other: EndpointCaller) -> None:
+        """The client has sent its request again: notifications belong to the new one now."""
+        self._channel, self._token, self._levels = other._channel, other._token, other._levels
+
     async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        if self.stateless:
+            return await self.questions.ask(method, params)
         return await self._channel.send_raw_request(method, params)

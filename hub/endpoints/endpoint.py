@@ -75,6 +75,7 @@ class Endpoint:
     async def stop(self) -> None:
         """End every session and stream."""
         self._handlers.listen.close()
+        self._handlers.parking.close()
         for task in (self._teller, *self._tasks):
             if task is not None:
                 task.cancel()

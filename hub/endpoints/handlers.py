@@ -17,14 +17,16 @@ from mcp.server.lowlevel.server import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types.methods import INPUT_REQUIRED_METHODS
 
-from hub.catalog import Item, UriTable, View
+from hub.catalog import Item, View
 from hub.downstream import Caller
 from hub.downstream.errors import DownstreamError
 from hub.endpoints import rewrite
 from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern
 from hub.endpoints.connections import LegacyClient, LegacyClients
 from hub.endpoints.envelope import dress
+from hub.endpoints.parking import ParkingLot
 
 _RESOURCE_NOT_FOUND = -32002
 """The handshake era's code; 2026-07-28 uses INVALID_PARAMS."""
@@ -37,8 +39,10 @@ _answer: contextvars.ContextVar[list[dict[str, Any]] | None] = contextvars.Conte
 class Servers(Protocol):
     """What an endpoint needs of the servers behind it."""
 
-    async def request(self, server: str, method: str, params: Params, caller: Caller) -> dict[str, Any]:
-        """Raises `MCPError` and `DownstreamError`."""
+    def request(
+        self, server: str, method: str, params: Params, caller: Caller
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
+        """The raw result. Raises `MCPError` and `DownstreamError`."""
 
     def subscribe(self, server: str, uri: str) -> None: ...
 
@@ -58,6 +62,7 @@ class Handlers:
         self.clients = LegacyClients(self._gone)
         self.bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self.bus)
+        self.parking = ParkingLot()
         self._servers = servers
 
     def install(self, server: Server[Any]) -> None:
@@ -181,11 +186,24 @@ class Handlers:
 
     async def _pass_on(self, context: Context, server: str, params: Params) -> dict[str, Any]:
         client = None if is_modern(context) else self.clients.of(connection_of(context))
-        caller = EndpointCaller(context, client, self.view.uris.get(server) or UriTable.own(server))
+        caller = EndpointCaller(context, client)
         try:
+            if caller.stateless and context.method in INPUT_REQUIRED_METHODS:
+                return await self._pass_on_stateless(context, server, params, caller)
             return await self._servers.request(server, context.method, params, caller)
         except DownstreamError as error:
             raise MCPError(INTERNAL_ERROR, str(error)) from error
+
+    async def _pass_on_stateless(
+        self, context: Context, server: str, params: Params, caller: EndpointCaller
+    ) -> dict[str, Any]:
+        state = params.get("requestState")
+        if self.parking.is_parked(state):
+            return await self.parking.resume(str(state), params.get("inputResponses") or {}, caller)
+        work = self._servers.request(server, context.method, params, caller)
+        if not caller.capabilities:
+            return await work
+        return await self.parking.start(work, caller.questions, caller)
 
     def _item(self, table: Mapping[str, Item], what: str, name: str) -> Item:
         item = table.get(name)

@@ -93,6 +93,7 @@ class Everything:
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
+            get_tool_input_schema=lambda name: None,
         )
         if era == "legacy":
             self.server._request_handlers.pop("server/discover")

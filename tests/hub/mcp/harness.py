@@ -90,10 +90,13 @@ async def running(
     profiles: Mapping[str, ProfileSettings] | None = None,
     *,
     settle: float = 20,
+    **options: Any,
 ) -> AsyncIterator[Running]:
-    async with McpHub(version="1.2.3") as hub:
+    async with McpHub(version="1.2.3", **options) as hub:
         listener = bind()
-        config = uvicorn.Config(hub.app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            hub.app, log_level="warning", lifespan="off", interface="asgi3", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
