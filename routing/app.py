@@ -17,7 +17,7 @@ from routing.answers import Answer, StreamBroken, error_answer, json_answer
 from routing.exchange import Call
 from routing.gateway import Gateway
 from routing.resolve import SWITCH
-from routing.routes import Endpoint, Endpoints, Found, RouteTable, pick
+from routing.routes import COMPAT, Endpoint, Endpoints, Found, RouteTable, pick
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -88,6 +88,9 @@ class _ChatApp:
             return
         endpoints = found.endpoints.get("GET" if method == "HEAD" else method)
         headers = dict(scope["headers"])
+        if headers.get(b"upgrade", b"").lower() == b"websocket":  # a server without WebSockets
+            await _send(send, _no_websockets())
+            return
         if endpoints is None:
             await _send(send, self._wrong_method(path, method, found.endpoints))
             return
@@ -186,11 +189,20 @@ class _ChatApp:
             watch.stop()
 
     def _no_route(self, path: str, method: str) -> Answer:
-        if method in ("GET", "HEAD") and path in _ALIVE:
-            return json_answer(200, [], _ALIVE[path])
+        if method in ("GET", "HEAD") and self._is_door(path):
+            return json_answer(200, [], b'{"status":"ok"}')
         message = f"there is nothing at {path[:200]}. Paths: {', '.join(self._routes.paths())}"
         message += "; each also below /{group} and /" + SWITCH
         return self._error(self._routes.nearest(path), ChatError("not_found", message, 404))
+
+    def _is_door(self, path: str) -> bool:
+        """What clients ask to see whether somebody is there: a base URL as they know it, or below it
+        `/api/hello` (Claude Code)."""
+        prefix = path.removesuffix("/api/hello").strip("/").removesuffix(COMPAT).strip("/")
+        if prefix in ("", SWITCH):
+            return True
+        with self._gateway.lease() as table:
+            return prefix in table.groups
 
     def _wrong_method(self, path: str, method: str, endpoints: Endpoints) -> Answer:
         allowed = ", ".join(sorted(endpoints))
@@ -202,10 +214,6 @@ class _ChatApp:
 
     def _error(self, codec: Codec, error: ChatError) -> Answer:
         return error_answer(codec, error, [(b"x-request-id", self._gateway.services.new_id().encode())])
-
-
-_ALIVE = {"/": b'{"status":"ok"}', "/api/hello": b'{"status":"ok"}'}
-"""What clients ask to see whether somebody is there (Claude Code: `HEAD /api/hello`)."""
 
 
 class _Unreadable(Exception):
@@ -292,16 +300,27 @@ async def _send(send: Send, answer: Answer, watch: _Watch | None = None) -> None
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
+_NO_WEBSOCKETS = (
+    b'{"error":{"message":"use HTTP: there are no WebSockets here","type":"invalid_request_error"}}'
+)
+"""426 makes a Responses client that tries a WebSocket first fall back to HTTP at once; 404 costs seconds."""
+
+
+def _no_websockets() -> Answer:
     """426 for a Responses client that tries a WebSocket first: it falls back to HTTP at once."""
+    body = b'{"error":{"message":"use HTTP: there are no WebSockets here","type":"invalid_request_error"}}'
+    return json_answer(426, [(b"upgrade", b"http/1.1")], body)
+
+
+async def _refuse_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})
         return
-    headers = [(b"content-type", b"application/json"), (b"upgrade", b"http/1.1")]
-    await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
-    body = b'{"error":{"message":"use HTTP: there are no WebSockets here","type":"invalid_request_error"}}'
-    await send({"type": "websocket.http.response.body", "body": body})
+    answer = _no_websockets()
+    kind = "websocket.http.response"
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": f"{kind}.body", "body": answer.body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -98,9 +98,10 @@ class RouteTable:
         """The codec whose routes have most in common with `path`: for errors on paths that nobody has."""
         best, most = self._codecs[0], 0
         _, rest = _split(path)
+        places = (path, rest, rest.removeprefix(f"/{COMPAT}"))
         for codec in self._codecs:
             for stem in _stems(codec):
-                if (shared := max(_common(stem, path), _common(stem, rest))) > most:
+                if (shared := max(_common(stem, place) for place in places)) > most:
                     best, most = codec, shared
         return best
 

@@ -32,7 +32,7 @@ class OpenAIChat:
         Route("POST", "/v1/chat/completions", "chat"),
         Route("GET", "/v1/models", "models"),
         Route("GET", "/v1/models/{model:path}", "model"),
-        Route("POST", "/v1/embeddings", "embeddings"),
+        Route("POST", "/v1/embeddings", "embeddings", "embeddings"),
     )
 
     def decode_request(self, body: Mapping[str, Any], arrival: Arrival) -> ChatRequest:
@@ -73,7 +73,7 @@ class OpenAIChat:
         return {"authorization": f"Bearer {key}"}
 
     def passthrough_path(self, model: str, arrival: Arrival) -> str:
-        return request_encode.PATH
+        return "/embeddings" if arrival.action == "embeddings" else request_encode.PATH
 
 
 CODEC = OpenAIChat()
