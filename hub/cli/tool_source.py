@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
 """Replaced by `_` in public tool names, as `hub.catalog` does."""
 _LONGEST_START = 60.0
+_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ async def open_tools(reach: Reach, *, needed_for: str | None = None) -> AsyncIte
     address = find(reach)
     try:
         with HubClient(address) as hub:
-            status = hub.status()
+            status = await _settled(hub, needed_for)
     except NotRunning:
         if reach.explicit:
             raise
@@ -71,6 +74,19 @@ async def open_tools(reach: Reach, *, needed_for: str | None = None) -> AsyncIte
         return
     async with _started(reach, needed_for) as local:
         yield local
+
+
+async def _settled(hub: HubClient, needed_for: str | None) -> Mapping[str, Any]:
+    """The hub's status, after a moment of patience for servers of a hub that has just been started."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        status = hub.status()
+        starting = [one["name"] for one in status["servers"] if one["state"] == "starting"]
+        if needed_for is not None:
+            starting = [name for name in starting if needed_for.startswith(prefix(name))]
+        if not starting or time.monotonic() > deadline:
+            return status
+        await asyncio.sleep(_PATIENCE / 20)
 
 
 class RunningHub:

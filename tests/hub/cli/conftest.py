@@ -74,9 +74,8 @@ class Cli:
         return subprocess.Popen(
             [HUB, *arguments],
             text=True,
-            cwd=self.folder,
             env=self.environ,
-            **{"stdin": subprocess.DEVNULL, **options},
+            **{"stdin": subprocess.DEVNULL, "cwd": self.folder, **options},
         )
 
     def write(self, settings: dict[str, Any], name: str = "hub.yaml") -> Path:
@@ -104,10 +103,10 @@ class RunningHub:
 
 @contextmanager
 def serving(
-    cli: Cli, *arguments: str, port: str = "0", errors: int | None = subprocess.PIPE
+    cli: Cli, *arguments: str, port: str = "0", errors: int | None = subprocess.PIPE, **options: Any
 ) -> Iterator[RunningHub]:
     """`hub serve`, on a free port unless told otherwise, for the time of a block."""
-    process = cli.start("serve", "--port", port, *arguments, stdout=subprocess.PIPE, stderr=errors)
+    process = cli.start("serve", "--port", port, *arguments, stdout=subprocess.PIPE, stderr=errors, **options)
     with process:
         try:
             assert process.stdout is not None

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.hub.cli.conftest import EXAMPLE_SERVER, HUB, Cli, RunningHub, ScriptedModel, full_settings
+from tests.hub.cli.conftest import EXAMPLE_SERVER, HUB, Cli, RunningHub, ScriptedModel, full_settings, serving
 
 NAMES = ["example_add", "example_fail", "example_escape", "example_picture", "example_count"]
 
@@ -137,6 +137,15 @@ def test_only_broken_servers_is_a_failure(cli: Cli) -> None:
     outcome = cli("tools")
     assert (outcome.status, outcome.out) == (1, "")
     assert "no-such-program-anywhere" in outcome.error()
+
+
+def test_a_hub_that_has_just_been_started(cli: Cli) -> None:
+    """Its servers need a moment, which `tools` and `call` give them."""
+    cli.write({"mcpServers": {"example": {"command": "${HUB_PYTHON}", "args": [EXAMPLE_SERVER]}}})
+    with serving(cli, errors=subprocess.DEVNULL) as hub:
+        outcome = cli("tools", "--port", hub.port)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert [row[0] for row in outcome.rows] == NAMES
 
 
 def test_no_servers_is_no_failure(cli: Cli) -> None:
