@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from adapters.canonical import Extensions, Message, Part, Role, Text, ToolCall, ToolResult
+from adapters.canonical import Extensions, Message, Part, Refusal, Role, Text, ToolCall, ToolResult
 from adapters.losses import Losses
 
 NO_RESULT = "no result: the turn was interrupted"
@@ -354,7 +354,7 @@ def _results_first(turn: Message) -> Message:
 
 
 def _blank(part: Part) -> bool:
-    return isinstance(part, Text) and not part.text.strip()
+    return isinstance(part, Text | Refusal) and not part.text.strip()
 
 
 def _without_blanks(turns: Sequence[Message], losses: Losses) -> list[Message]:
@@ -385,7 +385,7 @@ def _stripped(turns: list[Message], losses: Losses) -> list[Message]:
     if not turns or turns[-1].role != "assistant" or not turns[-1].parts:
         return turns
     *before, last = turns[-1].parts
-    if not isinstance(last, Text) or last.text == (text := last.text.rstrip()):
+    if not isinstance(last, Text | Refusal) or last.text == (text := last.text.rstrip()):
         return turns
     where = f"messages[{len(turns) - 1}]"
     losses.add(

@@ -80,7 +80,7 @@ def _opaque(part: Opaque, where: str, losses: Losses) -> Block | None:
     if part.protocol == PROTOCOL:
         return dict(part.value)
     losses.add(f"item.{part.kind}", where, f"only {part.protocol} has it")
-    return {"type": "text", "text": part.text} if part.text else None
+    return {"type": "text", "text": part.text} if part.text.strip() else None
 
 
 def _thinking(part: Thinking, where: str, losses: Losses) -> Block | None:

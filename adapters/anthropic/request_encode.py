@@ -21,9 +21,7 @@ from adapters.models import ModelTraits, base_name, traits
 from adapters.reasoning import sampling_allowed
 from adapters.tool_names import plain_request
 
-_RULES = HistoryRules(
-    results="user", merge_roles=True, drop_blank_text=True, strip_last_assistant=True, user_first=True
-)
+_RULES = HistoryRules(results="user", merge_roles=True, drop_blank_text=True, user_first=True)
 _MOST_BREAKPOINTS = 4
 _LEAST_TOP_P = 0.95
 """While the model thinks."""
@@ -121,9 +119,23 @@ def _messages(
         blocks = encode_parts(message.parts, message.role, f"messages[{index}].content", losses)
         if blocks:
             out.append(_message(message, blocks))
+    _strip_prefill(out, losses)
     if not out or out[0]["role"] == "assistant":
         out.insert(0, {"role": "user", "content": "(empty)"})
     return out
+
+
+def _strip_prefill(turns: list[dict[str, Any]], losses: Losses) -> None:
+    """The last turn of the assistant must not end in whitespace. Its last part may have been left out."""
+    if not turns or turns[-1]["role"] != "assistant":
+        return
+    content = turns[-1]["content"]
+    last = turns[-1] if isinstance(content, str) else content[-1]
+    key = "content" if isinstance(content, str) else "text"
+    if isinstance(last.get(key), str) and last[key] != (stripped := last[key].rstrip()):
+        last[key] = stripped
+        where = f"messages[{len(turns) - 1}]"
+        losses.add("history.trailing_whitespace", where, "a last turn of the assistant must not end in it")
 
 
 def _message(message: Message, blocks: list[Block]) -> dict[str, Any]:
