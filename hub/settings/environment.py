@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dotenv
+from pydantic import AliasChoices, Field, create_model
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from hub.settings.document import Document, Place, PlainText, parse
 from hub.settings.model import Settings
@@ -29,16 +32,64 @@ def apply_environment(document: Document, environ: Mapping[str, str]) -> None:
     Names are compared without regard to case, `-`, `.` and `_`, so that
     `HUB_PROVIDERS__MY_LOCAL__API_KEY` means the provider `my-local`. A value that starts
     with `[` or `{` is read as YAML, any other is the value itself.
-    Variables with another beginning than a section's name (`HUB_TOKEN`) are nobody's business here.
+    Variables with another beginning than a section's name (`HUB_TOKEN`) are nobody's business here,
+    and neither is a text in the place of a whole section (`HUB_SERVER=my-server`).
     """
     sections = {_plain(name): name for name in known_sections()}
-    for variable in sorted(environ):
-        section, *steps = variable.removeprefix(PREFIX).split(SEPARATOR)
-        name = sections.get(_plain(section))
-        value, source = environ[variable], f"the environment variable {variable}"
-        is_whole = name in SCALARS or value.lstrip().startswith("{")
-        if variable.startswith(PREFIX) and name is not None and (steps or is_whole):
+    for (section, *steps), value in _variables(_Source(environ)()):
+        name, source = sections[_plain(section)], f"the environment variable {value.variable}"
+        if steps or value.lstrip().startswith(WHOLE.get(name, "{")):
             _set(document, [name, *steps], _read(document, value, source), source)
+
+
+class _Value(PlainText):
+    """What a variable holds, with the variable's name for problems."""
+
+    variable: str = ""
+
+
+class _Source(EnvSettingsSource):
+    """The variables of the settings as one nested mapping, `{section: {step: {…: {None: value}}}}`.
+
+    A value stands under `None`, beside what other variables say of its parts, since
+    `HUB_GROUPS__BEST={…}` and `HUB_GROUPS__BEST__SEED=7` may both be set. It is the text itself: what it
+    means is for the document to say, which knows its place for a problem.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(
+            _sections(), env_prefix=PREFIX, env_prefix_target="all", env_nested_delimiter=SEPARATOR
+        )
+        self.env_vars = {}
+        # A whole before its parts: they go over it.
+        for name in sorted(environ, key=str.lower):
+            value = self.env_vars[name.lower()] = _Value(environ[name])
+            value.variable = name
+
+    def decode_complex_value(self, field_name: str, field: object, value: Any) -> Any:
+        return {None: value}
+
+
+@cache
+def _sections() -> type[BaseSettings]:
+    """A class for the source to look for the sections by: each a mapping of anything."""
+    names = {name: {name, _plain(name)} for name in Settings.model_fields}
+    fields: dict[str, Any] = {
+        name: (dict[str, dict], Field(validation_alias=AliasChoices(*sorted(spellings))))  # type: ignore[type-arg]
+        for name, spellings in names.items()
+    }
+    return create_model("Sections", __base__=BaseSettings, **fields)
+
+
+def _variables(
+    values: Mapping[Any, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], _Value]]:
+    for key, value in values.items():
+        path = above if key is None else (*above, key)
+        if isinstance(value, Mapping):
+            yield from _variables(value, path)
+        else:
+            yield path, value
 
 
 def apply_overrides(document: Document, overrides: Mapping[str, Any]) -> None:
@@ -56,8 +107,8 @@ def known_sections() -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in Settings.model_fields.items())
 
 
-SCALARS = frozenset({"default_group"})
-"""The top-level keys that are no mappings."""
+WHOLE: Mapping[str, str | tuple[str, ...]] = {"default_group": "", "keys": ("{", "[")}
+"""What a variable for a whole section begins with, `{` where not named here."""
 
 
 def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -73,9 +124,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[-._]", "", name).casefold()
 
 
-def _read(document: Document, value: str, source: str) -> Any:
+def _read(document: Document, value: _Value, source: str) -> Any:
     if not value.lstrip().startswith(("[", "{")):
-        return PlainText(value)
+        return value
     try:
         return parse(f"value: {value}").data["value"]
     except SettingsError as error:

@@ -170,6 +170,22 @@ def test_environment_and_command_line_win(load: Load) -> None:
     assert loaded.default_group == "g"
 
 
+def test_a_part_goes_over_the_whole_and_a_foreign_variable_over_nothing(load: Load) -> None:
+    environ = {
+        "HUB_GROUPS__G__SEED": "7",
+        "hub_groups__g": "{model: m, provider: ollama, seed: 1}",
+        "HUB_GROUPS__G__EXTRA_BODY": "{a: 1}",
+        "HUB_GROUPS__G__EXTRA_BODY__B": "2",
+        "HUB_SERVER": "my-server",
+        "HUB_SERVER__PORT": "2",
+        "HUB_SERVERS__PORT": "3",
+    }
+    loaded = load("server: {log_level: error}\n", environ=environ).settings
+    assert (loaded.groups["g"].model, loaded.groups["g"].seed) == ("m", 7)
+    assert loaded.groups["g"].extra_body == {"a": 1, "b": 2}
+    assert (loaded.server.port, loaded.server.log_level) == (2, "error")
+
+
 def test_settings_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     loaded = load_settings(None, environ={"HUB_SERVER__PORT": "5"})
@@ -191,7 +207,7 @@ def test_settings_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ),
         (
             {"HUB_SERVER__PORT__X": "1"},
-            "there is no `X` to set in `server.PORT` at the environment variable HUB_SERVER__PORT__X",
+            "there is no `x` to set in `server.port` at the environment variable HUB_SERVER__PORT__X",
         ),
         (
             {"HUB_KEYS": "{"},
