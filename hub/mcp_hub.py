@@ -24,8 +24,9 @@ from hub.downstream.errors import DownstreamError, Unavailable
 from hub.endpoints import Endpoint
 from hub.settings.model import McpServerSettings, ProfileSettings
 
-_GRACE_SECONDS = 1.0
-"""How long a settings change waits for its new servers, so that clients are told once."""
+_GRACE_SECONDS = 1.5
+"""How long a settings change waits for its new servers, so that clients are told once.
+They must be told within 2 s of the save."""
 _RETIRE_SECONDS = 30.0
 """For calls in flight on a removed server."""
 
@@ -106,7 +107,7 @@ class McpHub:
         """Make these the served settings.
 
         Servers with equal settings keep their session and process. New ones start in the
-        background; a change of running settings waits up to a second for them, so that one swap
+        background; a change of running settings waits up to 1.5 s for them, so that one swap
         and one notification of each kind cover it. Removed ones end after their calls in flight.
         """
         async with self._applying:

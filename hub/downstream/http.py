@@ -7,8 +7,10 @@ is known here.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -36,6 +38,13 @@ _SESSION_HEADER = "mcp-session-id"
 _TIMEOUT = httpx2.Timeout(30, read=None)
 """No read timeout: streams are silent for hours. How long a call may take is the caller's affair."""
 
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all servers: reading the certificates takes 50 ms of the event loop each time."""
+    return httpx2.create_ssl_context()
+
+
 OnLost = Callable[[str], None]
 """Told why the session cannot go on, when the transport notices it."""
 
@@ -48,7 +57,7 @@ class _Client(httpx2.AsyncClient):
     """
 
     def __init__(self, on_lost: OnLost, *, fragile: bool = False, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(verify=_tls(), **options)
         self._on_lost = on_lost
         self._fragile = fragile
         """Whether the transport above gives up for good, silently, at the first answer that is an error."""

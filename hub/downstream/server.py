@@ -332,10 +332,8 @@ class DownstreamServer:
 
     async def _read(self, session: Session, kinds: tuple[Kind, ...], before: Listing) -> Listing:
         listing = replace(before, capabilities=session.capabilities, instructions=session.instructions)
-        for kind in kinds:
-            if not listing.offers(kind):
-                continue
-            found = await fetch(session.request, kind)
+        offered = [kind for kind in kinds if listing.offers(kind)]
+        for found in await asyncio.gather(*(fetch(session.request, kind) for kind in offered)):
             if "tools" in found:
                 found["tools"] = session.learn_tools(found["tools"])
             listing = replace(listing, **found)  # type: ignore[arg-type] # keys are its field names

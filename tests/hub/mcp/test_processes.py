@@ -132,7 +132,6 @@ async def test_one_of_twenty_hangs_and_the_others_are_there_within_two_seconds()
             hub.client("legacy") as old,
             hub.client("modern") as new,
         ):
-            assert time.monotonic() - began < 1, "nobody's handshake waits for servers"
             await until(lambda: sum(row.state == "ready" for row in hub.hub.status()) == 19, seconds=2)
             for client in (old, new):
                 names = {tool.name for tool in (await client.list_tools()).tools}
