@@ -76,6 +76,7 @@ def load_settings(
     apply_environment(document, environ)
     apply_overrides(document, overrides or {})
     _fill_empty(document)
+    _name_keys(document)
     expand(document, environ, folder)
     files += ide.normalise_servers(document, folder)
     _resolve_weights(document, folder)
@@ -119,6 +120,18 @@ def _fill_empty(document: Document) -> None:
         for key, value in document.section(name).items():
             if value is None and name != "server":
                 document.section(name)[key] = {}
+
+
+def _name_keys(document: Document) -> None:
+    """`keys: [a, b]` are called `key-1` and `key-2`, and `me: abc` is short for `me: {key: abc}`."""
+    keys = document.data.get("keys")
+    if isinstance(keys, list):
+        for step in range(len(keys)):
+            document.places["keys", f"key-{step + 1}"] = document.place(("keys", step))
+        keys = {f"key-{number}": key for number, key in enumerate(keys, 1)}
+    if isinstance(keys, dict):
+        entries = {name: {"key": key} if isinstance(key, str) else key for name, key in keys.items()}
+        document.data["keys"] = entries
 
 
 def _resolve_weights(document: Document, folder: Path) -> None:

@@ -252,6 +252,7 @@ class Settings(Model):
     profiles: Mapping[str, ProfileSettings] = Field(default_factory=dict)
     """One MCP endpoint per IDE, `/mcp/{profile}`."""
     keys: Mapping[str, KeySettings] = Field(default_factory=dict)
-    """The hub's own keys, by a name for each. With any here, every endpoint but `/healthz` asks for one."""
+    """The hub's own keys, by a name for each. With any here, every endpoint but `/healthz` asks for one.
+    A text is short for `key` alone, and a list names them `key-1`, `key-2` and so on."""
     default_group: str | None = None
     """The group of requests that name none; absent: the first one."""

@@ -39,6 +39,7 @@ def settings_schema() -> Json:
     for name in EMPTY_MEANS_NOTHING_SAID:
         section = schema["properties"][name]
         section["additionalProperties"] = {"anyOf": [section["additionalProperties"], {"type": "null"}]}
+    _add_short_keys(schema["properties"]["keys"])
     for name, section in schema["properties"].items():
         if "default" in section:
             del section["default"]
@@ -96,6 +97,13 @@ def _add_other_spellings(server: Json) -> None:
     properties["envFile"] = {"type": "string", "description": "A file of `NAME=value` lines, put below `env`"}
     for name in sorted(ide.INERT):
         properties[name] = {"description": "Accepted and left out: it is the editor's own"}
+
+
+def _add_short_keys(keys: Json) -> None:
+    key = {"anyOf": [keys["additionalProperties"], {"type": "string", "minLength": 1}]}
+    mapping = {"type": keys.pop("type"), "additionalProperties": key}
+    del keys["additionalProperties"]
+    keys["anyOf"] = [mapping, {"type": "array", "items": key}]
 
 
 def _description(node: Json) -> Json:

@@ -55,6 +55,8 @@ WRONG: list[dict[str, Any]] = [
     {"groups": {"g": {"model": "m", "provider": "openai", "tempeture": 1}}},
     {"mcpServers": {"s": {"command": "x", "typ": "stdio"}}},
     {"providers": {"p": {"protocol": "smtp"}}},
+    {"keys": {"me": 1}},
+    {"keys": "abc"},
 ]
 
 
@@ -78,6 +80,13 @@ def test_schema_accepts_variables_and_other_spellings() -> None:
         },
         settings_schema(),
     )
+
+
+@pytest.mark.parametrize(
+    "keys", [["a", {"key": "b"}], {"me": "abc", "you": {"key": "def", "groups": "g"}}, None, []], ids=str
+)
+def test_schema_accepts_keys(keys: object) -> None:
+    jsonschema.validate({"keys": keys}, settings_schema())
 
 
 def test_full_example_has_every_key() -> None:

@@ -186,6 +186,24 @@ def test_a_part_goes_over_the_whole_and_a_foreign_variable_over_nothing(load: Lo
     assert (loaded.server.port, loaded.server.log_level) == (2, "error")
 
 
+@pytest.mark.parametrize(
+    ("text", "environ", "keys"),
+    [
+        ("keys: [a, '${B}']\n", {"B": "b"}, {"key-1": "a", "key-2": "b"}),
+        ("keys: {me: abc, you: 010}\n", {}, {"me": "abc", "you": "010"}),
+        ("keys: {me: abc, you: {key: def, groups: []}}\n", {}, {"me": "abc", "you": "def"}),
+        ("keys: [a, {key: b, groups: []}]\n", {}, {"key-1": "a", "key-2": "b"}),
+        ("keys: []\n", {}, {}),
+        ("keys:\n", {"HUB_KEYS": "[a, b]"}, {"key-1": "a", "key-2": "b"}),
+        ("keys: {me: abc}\n", {"HUB_KEYS__YOU": "def"}, {"me": "abc", "you": "def"}),
+        ("keys: [a]\n", {"HUB_KEYS__0": "b"}, {"key-1": "b"}),
+    ],
+)
+def test_short_forms_of_keys(load: Load, text: str, environ: dict[str, str], keys: dict[str, str]) -> None:
+    loaded = load(text, environ=environ).settings.keys
+    assert {name: entry.key.get_secret_value() for name, entry in loaded.items()} == keys
+
+
 def test_settings_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     loaded = load_settings(None, environ={"HUB_SERVER__PORT": "5"})

@@ -283,6 +283,16 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "keep one",
     ),
     (
+        "the same key in a list",
+        "keys:\n  - a\n  - b\n  - a\n",
+        "is the same as that of `key-1` at keys.key-3.key (line 4): give each its own",
+    ),
+    (
+        "nothing in a list of keys",
+        "keys: ['']\n",
+        "must be one line of ASCII characters, and not empty at keys.key-1.key (line 1)",
+    ),
+    (
         "unknown type",
         "mcpServers:\n  s: {type: grpc, url: https://a/mcp}\n",
         "must be one of `stdio`, `http` or `sse`, not `grpc` at mcpServers.s.type (line 2)",
@@ -334,7 +344,9 @@ default_group: kim
         'providers: {p: {protocol: openai, base_url: "${SECRET}"}}\n',
         'providers: {p: {protocol: openai, base_url: "http://x", api_keys: "hunter2"}}\n',
         'providers: {p: {protocol: openai, base_url: "http://x", headers: "hunter2"}}\n',
-        "keys: {a: hunter2}\n",
+        "keys: hunter2\n",
+        "keys: [hunter2, hunter2]\n",
+        "keys: {a: hunter2, b: hunter2}\n",
         "providers: {p: hunter2}\n",
         'keys: {a: {key: "${SECRET}"}, b: {key: "${SECRET}"}}\n',
         'mcpServers: {s: {command: x, env: "hunter2"}}\n',
