@@ -41,6 +41,9 @@ class Dialect:
     stream_options: bool = True
     official: bool = False
     """OpenAI itself: unknown keys are errors, at most four stop sequences."""
+    refuses: frozenset[str] = frozenset()
+    """Parameters of OpenAI's that are an error here."""
+    seed: str = "seed"
     known: bool = True
 
 
@@ -71,7 +74,14 @@ PROVIDERS: dict[str, Dialect] = {
         history="reasoning_content", reasoning="enable_thinking", top_k=True, limit="max_tokens"
     ),
     "zai": Dialect(history="reasoning_content", reasoning="thinking", limit="max_tokens"),
-    "mistral": Dialect(history="chunks", reasoning="none", limit="max_tokens", stream_options=False),
+    "mistral": Dialect(
+        history="chunks",
+        reasoning="none",
+        limit="max_tokens",
+        stream_options=False,
+        refuses=frozenset({"user", "service_tier", "verbosity", "logprobs", "top_logprobs"}),
+        seed="random_seed",
+    ),
     "groq": Dialect(history="reasoning", limit="max_completion_tokens"),
     "xai": Dialect(history="reasoning_content", limit="max_completion_tokens"),
     "together": Dialect(history="reasoning", top_k=True, limit="max_tokens"),

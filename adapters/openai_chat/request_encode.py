@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from adapters.canonical import ChatRequest, Message, OutputFormat, Reasoning
@@ -9,9 +10,10 @@ from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
 from adapters.losses import Losses
 from adapters.models import ModelTraits, traits
-from adapters.openai_chat.content import note, restore
+from adapters.openai_chat.content import PROTOCOL, note, restore
 from adapters.openai_chat.dialects import Dialect, dialect_of
 from adapters.openai_chat.messages_encode import MessagesEncoder, foreign, report_foreign, report_parts
+from adapters.openai_chat.outcome import SERVICE_TIERS
 from adapters.openai_chat.tools import encode_choice, encode_tools
 from adapters.reasoning import effort_for, effort_of, sampling_allowed
 from adapters.tool_names import plain_request
@@ -19,6 +21,8 @@ from adapters.tool_names import plain_request
 PATH = "/chat/completions"
 RULES = HistoryRules(results="tool")
 MAX_STOPS = 4
+LONGEST_USER = 64
+"""OpenAI refuses a longer `user`. Claude Code's is; its hash tells users apart just as well."""
 
 Json = dict[str, Any]
 
@@ -110,10 +114,10 @@ class _Writer:
         self._top_k()
         if request.stop:
             self._stop(list(request.stop), allowed, official)
-        for key in ("seed", "n", "logprobs", "top_logprobs"):
-            value = getattr(request, key)
-            if value is not None:
-                self._body[key] = value
+        if request.seed is not None:
+            self._body[self._dialect.seed] = request.seed
+        for key in ("n", "logprobs", "top_logprobs"):
+            self._plain(key, getattr(request, key))
 
     def _top_k(self) -> None:
         top_k = self._request.top_k
@@ -137,10 +141,27 @@ class _Writer:
     # ------------------------------------------------------------ other wishes
 
     def _wishes(self) -> None:
-        for key in ("verbosity", "user", "metadata", "service_tier"):
-            value = getattr(self._request, key)
-            if value is not None:
-                self._body[key] = value
+        request = self._request
+        self._plain("verbosity", request.verbosity)
+        self._plain("metadata", request.metadata)
+        user = request.user
+        if user is not None and len(user) > LONGEST_USER and self._dialect.official:
+            user = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+        self._plain("user", user)
+        tier = request.service_tier
+        if tier is None or tier in SERVICE_TIERS or PROTOCOL in request.extensions:
+            self._plain("service_tier", tier)
+        else:
+            self._losses.add("service_tier", "service_tier", f"OpenAI has no tier {tier!r:.40}")
+
+    def _plain(self, key: str, value: Any) -> None:
+        """A parameter that goes as it is, where the target takes it at all."""
+        if value is None:
+            return
+        if key in self._dialect.refuses:
+            self._losses.add(key, key, "the provider refuses this parameter")
+        else:
+            self._body[key] = value
 
     def _format(self) -> None:
         wanted = self._request.output_format

@@ -446,3 +446,22 @@ def test_the_same_history_gives_the_same_bytes() -> None:
     )
     short, long = sent(chat(*turn)), sent(chat(*turn, Message("assistant", (Text("x"),)), ASK))
     assert long[: len(short)] == short
+
+
+def test_mistral_has_its_own_name_for_the_seed_and_refuses_others() -> None:
+    encoded = encode(chat(seed=3, user="u", n=2), provider="mistral")
+    assert encoded.body == {"model": "gpt-4o", "messages": encoded.body["messages"], "random_seed": 3, "n": 2}
+    assert encoded.losses.codes == ("user",)
+
+
+def test_a_long_user_is_hashed_for_openai() -> None:
+    first, again = (encode(chat(user="u" * 100)).body["user"] for _ in range(2))
+    assert first == again
+    assert len(first) == 64
+    assert encode(chat(user="u" * 100), "llama").body["user"] == "u" * 100
+
+
+def test_another_providers_tier_is_reported() -> None:
+    encoded = encode(chat(service_tier="standard_only"))
+    assert "service_tier" not in encoded.body
+    assert encoded.losses.codes == ("service_tier",)
