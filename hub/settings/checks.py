@@ -143,6 +143,8 @@ def _providers(document: Document, environ: Mapping[str, str]) -> None:
                 document.refuse(
                     (*path, "base_url"), "an embedded model has no `base_url`", "remove one of the two"
                 )
+            if provider.get("protocol") not in (None, "openai"):  # its Anthropic streams lack events at times
+                document.refuse((*path, "protocol"), "an embedded model speaks `openai`", "remove `protocol`")
             continue
         if name not in KNOWN_PROVIDERS:
             _complete_provider(document, name, provider)

@@ -46,6 +46,13 @@ def test_problems_as_json(cli: Cli) -> None:
     assert [problem["line"] for problem in outcome.json["problems"]] == [2, 3, 5]
 
 
+def test_an_embedded_model_has_one_protocol(cli: Cli) -> None:
+    cli.write({"providers": {"local": {"protocol": "anthropic", "embedded": {}}}})
+    outcome = cli("check")
+    assert outcome.status == 1
+    assert "an embedded model speaks `openai`" in outcome.out
+
+
 @pytest.mark.parametrize("name", ["absent.yaml", "home"])
 def test_a_file_that_cannot_be_read(cli: Cli, name: str) -> None:
     outcome = cli("check", "--config", name)
