@@ -64,7 +64,7 @@ def reply(request: ChatRequest | None = None) -> Reply:
 def answer(response: ChatResponse, request: ChatRequest | None = None) -> dict[str, Any]:
     """The client's answer, which the SDK's own model has to accept."""
     document, _ = CODEC.encode_response(response, reply(request))
-    SdkMessage.model_validate(document, strict=True)
+    SdkMessage.model_validate_json(json.dumps(document), strict=True)
     return document
 
 
