@@ -9,6 +9,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
 
 from adapters.canonical import ChatError, ChatRequest, Usage
 from adapters.codec import Arrival, Codec, Reply, Route
@@ -262,8 +265,9 @@ class Exchange:
             remedy = "check its api_key in the settings" if way.keys[0] else "set its api_key in the settings"
             told = f"provider `{name}` refused the hub's credential ({status}): {error.message} ({remedy})"
             return Refused(replace(error, message=told), rule, headers)
-        own_shape = way.codec is self.call.codec and body[:1] == b"{"
-        return Refused(error, rule, headers, self.redactor.data(body) if own_shape else None)
+        if way.codec is self.call.codec and _has_shape(body, way.codec.encode_error(error)[1]):
+            return Refused(error, rule, headers, self.redactor.data(body))
+        return Refused(error, rule, headers)
 
     def _tell(self, refused: Refused) -> Answer:
         error = refused.error
@@ -314,6 +318,22 @@ class Exchange:
                 error=error,
             )
         )
+
+
+def _has_shape(body: bytes, shape: Mapping[str, Any]) -> bool:
+    """Whether an error's body can be read as `shape` is: proxies before an upstream speak their own."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return _is_like(document, shape)
+
+
+def _is_like(value: Any, shape: Any) -> bool:
+    if not isinstance(shape, dict):
+        return isinstance(value, type(shape))
+    named = (key for key in ("type", "error", "message") if shape.get(key) is not None)
+    return isinstance(value, dict) and all(_is_like(value.get(key), shape[key]) for key in named)
 
 
 Receive = Callable[[Exchange, Way, UpstreamAnswer], Awaitable[Answer]]
