@@ -9,7 +9,8 @@ object (`_Rules`), since this runs for every request.
 - With `keys` set, everything but `/healthz` asks for one, in the places where the clients of the
   chat protocols and MCP put it. Without them any credential is ignored.
 - The credential is removed before the app sees the request, so that it can reach no upstream, no MCP
-  server and no log. The query string is changed in the scope itself: servers write their access log from it.
+  server and no log. Of `x-goog-api-key` the name stays, with an empty value. The query string is changed in
+  the scope itself: servers write their access log from it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ ErrorBody = Callable[[str, int, RefusalKind, str], tuple[str, bytes]]
 
 OPEN_PATHS = frozenset({"/healthz"})
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"})
+TELLING_HEADER = b"x-goog-api-key"
+"""The one credential header that stays, without its value: it tells Google's SDK from others."""
 JSON_RPC_INVALID_REQUEST = -32600
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -210,6 +213,8 @@ class _Request:
             name, value = header
             if name in CREDENTIAL_HEADERS:
                 self.credentials.append(_credential(name, value))
+                if name == TELLING_HEADER:
+                    headers.append((name, b""))
                 continue
             if name == b"host":
                 self.host_names.append(value.decode("latin-1"))

@@ -259,6 +259,14 @@ async def test_no_credential_goes_further(settings: Settings, headers: dict[str,
     assert secret not in repr(answer.scope["query_string"])
 
 
+@pytest.mark.parametrize("settings", [OPEN, GUARDED], ids=["open", "guarded"])
+async def test_the_name_of_googles_header_stays_without_its_value(settings: Settings) -> None:
+    keys = {"X-Goog-Api-Key": "k-admin", "X-Api-Key": "k-admin", "Authorization": "Bearer k-admin"}
+    answer = await call(settings, headers=keys)
+    assert answer.inner is not None
+    assert answer.inner["headers"] == [(b"host", b"127.0.0.1:11434"), (b"x-goog-api-key", b"")]
+
+
 @pytest.mark.parametrize(
     ("query", "left"),
     [
