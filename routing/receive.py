@@ -156,26 +156,24 @@ async def _relay(
     exchange: Exchange, way: Way, upstream: UpstreamAnswer, begun: Opening
 ) -> AsyncGenerator[bytes, None]:
     """The upstream's bytes as they come. A cut stream ends in StreamBroken, as it would directly."""
-    watch = UsageWatch() if exchange.services.sink is not None else None
+    watch = UsageWatch(begun.data) if exchange.services.sink is not None else None
     keep_alive, redactor = exchange.services.keep_alive, exchange.redactor
     error: str | None = None
-    data, silent, at_boundary = begun.data, not begun.data, True
+    data, silent, last = begun.data, not begun.data, _EVENT_ENDS[0]
     try:
         while data or silent:
             if silent:
-                if at_boundary and (sign := _sign_of_life(exchange)):
+                if last.endswith(_EVENT_ENDS) and (sign := _sign_of_life(exchange)):
                     yield sign
             else:
-                if b'"error"' in data:
-                    data = redactor.data(data)
-                if watch is not None:
-                    watch.feed(data)
-                yield data
-                at_boundary = data.endswith(_EVENT_ENDS)
+                yield redactor.data(data) if b'"error"' in data else data
+                last = data
             if begun.ended:
                 break
             try:
                 data, silent = await upstream.read(keep_alive), False
+                if watch is not None:
+                    watch.feed(data)
             except Silence:
                 silent = True
     except UpstreamFault as fault:

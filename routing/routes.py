@@ -11,6 +11,8 @@ from typing import NamedTuple
 from adapters.codec import Codec, Route
 
 COMPAT = "compat"
+_MOST_KNOWN = 1000
+"""Paths that are remembered with what was found: clients use few, and strangers shall not fill memory."""
 _PARAMETER = re.compile(r"\{\w+(?::path)?\}")
 
 
@@ -55,6 +57,7 @@ class RouteTable:
 
     def __init__(self, codecs: Sequence[Codec]) -> None:
         self._codecs = codecs
+        self._known: dict[str, Found | None] = {}
         self._exact: dict[str, Endpoints] = {}
         templates: dict[tuple[str, str], _Template] = {}
         for codec in codecs:
@@ -73,6 +76,16 @@ class RouteTable:
         return templates.setdefault((head, tail), _Template(head, tail, slashes)).endpoints
 
     def find(self, path: str) -> Found | None:
+        """None: nobody has this path."""
+        try:
+            return self._known[path]
+        except KeyError:
+            found = self._find(path)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[path] = found
+            return found
+
+    def _find(self, path: str) -> Found | None:
         if (found := self._suffix(path)) is not None:
             return Found("", False, *found)
         prefix, rest = _split(path)

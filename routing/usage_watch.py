@@ -6,34 +6,30 @@ Only the first and the last event that speak of usage are decoded, after the str
 from __future__ import annotations
 
 import re
-from collections import deque
 
 from adapters.canonical import StreamStart, Usage, UsageUpdate
 from adapters.codec import Codec
 
-_KEPT_HEAD = 2**13
-_KEPT_TAIL = 2**16
+_KEPT = 2**16
+_MOST_PIECES = 128
+_LARGE_PIECE = 2**14
 _MARK = re.compile(rb'"(?:usage|usageMetadata|eval_count)"')
 
 
 class UsageWatch:
-    """Keeps a stream's beginning and end."""
+    """Keeps a stream's beginning, which is given at once, and its end."""
 
-    __slots__ = ("_head", "_size", "_tail")
+    __slots__ = ("_head", "_tail")
 
-    def __init__(self) -> None:
-        self._head = b""
-        self._tail: deque[bytes] = deque()
-        self._size = 0
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._tail: list[bytes] = [head]
 
     def feed(self, data: bytes) -> None:
-        if len(self._head) < _KEPT_HEAD:
-            self._head += data
         tail = self._tail
         tail.append(data)
-        self._size += len(data)
-        while self._size - len(tail[0]) > _KEPT_TAIL:
-            self._size -= len(tail.popleft())
+        if len(tail) > _MOST_PIECES or len(data) > _LARGE_PIECE:
+            tail[:] = [b"".join(tail)[-_KEPT:]]
 
     def usage(self, codec: Codec) -> Usage | None:
         tail = b"".join(self._tail)
