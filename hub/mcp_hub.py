@@ -76,7 +76,7 @@ class McpHub:
         self._catalog = Catalog()
         self._endpoints: dict[str, Endpoint] = {}
         self._applying = asyncio.Lock()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[DownstreamServer, asyncio.Task[None]] = {}
         self._entered = False
         self.app: ASGIApp = self._serve
         if guard:
@@ -90,16 +90,17 @@ class McpHub:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._entered = False
-        servers = list(self._servers.values())
-        await asyncio.gather(
-            *(server.stop() for server in servers),
-            *(endpoint.stop() for endpoint in self._endpoints.values()),
-            *self._retiring,
-            return_exceptions=True,
-        )
-        self._endpoints.clear()
-        self._watchdog.close()
+        async with self._applying:
+            self._entered = False
+            retiring = dict(self._retiring)
+            await asyncio.gather(
+                *(server.stop() for server in (*self._servers.values(), *retiring)),
+                *(endpoint.stop() for endpoint in self._endpoints.values()),
+                return_exceptions=True,
+            )
+            await asyncio.gather(*retiring.values(), return_exceptions=True)
+            self._endpoints.clear()
+            self._watchdog.close()
 
     async def apply(
         self, servers: Mapping[str, McpServerSettings], profiles: Mapping[str, ProfileSettings]
@@ -114,11 +115,18 @@ class McpHub:
             first = not self._servers
             kept = {name: s for name, s in self._servers.items() if servers.get(name) == s.settings}
             new = {name: self._make(name, spec) for name, spec in servers.items() if name not in kept}
-            for server in new.values():
-                server.start()
-            if new and not first:
-                await self._settle(list(new.values()), _GRACE_SECONDS)
+            try:
+                for server in new.values():
+                    server.start()
+                if new and not first:
+                    await self._settle(list(new.values()), _GRACE_SECONDS)
+            except BaseException:
+                await asyncio.gather(*(server.stop() for server in new.values()))
+                raise
             old = [server for name, server in self._servers.items() if name not in kept]
+            for server in old:
+                if server.name in new:
+                    new[server.name].subscriptions.take_over(server.subscriptions)
             self._servers = {name: kept.get(name) or new[name] for name in servers}
             self._profiles = dict(profiles)
             await self._open_endpoints(("", *self._virtual, *servers, *profiles))
@@ -213,9 +221,11 @@ class McpHub:
     async def _settle(self, servers: Sequence[DownstreamServer], timeout: float) -> None:
         waits = [asyncio.create_task(server.settled.wait()) for server in servers]
         if waits:
-            _, late = await asyncio.wait(waits, timeout=timeout)
-            for wait in late:
-                wait.cancel()
+            try:
+                await asyncio.wait(waits, timeout=timeout)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     def _rebuild(self) -> None:
         """Build the catalogue from what is up now and show each endpoint its view."""
@@ -232,8 +242,8 @@ class McpHub:
 
     def _retire(self, server: DownstreamServer) -> None:
         task = asyncio.create_task(server.stop(patience=_RETIRE_SECONDS if self._entered else 0))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self._retiring[server] = task
+        task.add_done_callback(lambda _: self._retiring.pop(server, None))
 
     async def _open_endpoints(self, names: Sequence[str]) -> None:
         if not self._entered:

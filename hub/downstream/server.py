@@ -89,7 +89,7 @@ class DownstreamServer:
     async def stop(self, *, patience: float = 0) -> None:
         """End the connection and the process; first wait up to `patience` seconds for calls in flight."""
         deadline = time.monotonic() + patience
-        while self._in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded, and rare
+        while self._task and self._in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - bounded, and rare
             await asyncio.sleep(0.02)
         task, self._task = self._task, None
         if task is not None:

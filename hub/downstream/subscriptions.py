@@ -32,10 +32,20 @@ class Subscriptions:
             self._open(uri)
 
     def remove(self, uri: str) -> None:
+        if uri not in self._wanted:
+            return
         self._wanted[uri] -= 1
         if self._wanted[uri] <= 0:
             del self._wanted[uri]
             self._close(uri)
+
+    def take_over(self, other: Subscriptions) -> None:
+        """Want what another one wants, which served the same clients before."""
+        for uri, count in other._wanted.items():
+            before = self._wanted[uri]
+            self._wanted[uri] += count
+            if not before:
+                self._open(uri)
 
     def attach(self, session: Session) -> None:
         self._session = session

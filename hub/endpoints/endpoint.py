@@ -99,6 +99,8 @@ class Endpoint:
         self._spawn(self._handlers.bus.publish(ResourceUpdated(public)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # RFC 9110, 5.5: whitespace around a field value is no part of it; httptools leaves it there.
+        scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
         session = _session_id(scope)
         if scope["method"] != "GET" or session is None:
             await self._manager.handle_request(scope, receive, send)

@@ -288,7 +288,15 @@ class Everything:
 
     async def list_prompts(self, ctx: Context, params: Any) -> types.ListPromptsResult:
         return types.ListPromptsResult.model_validate(
-            {"prompts": [{"name": "greet", "arguments": [{"name": "who", "required": True}]}]}
+            {
+                "prompts": [
+                    {
+                        "name": "greet",
+                        "description": "Greets",
+                        "arguments": [{"name": "who", "required": True}],
+                    }
+                ]
+            }
         )
 
     async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from hub.settings.model import ProfileSettings
 from tests.hub.mcp.harness import (
     ERAS,
     Running,
+    alive,
+    children,
     json_of,
     listening,
     raw_request,
@@ -207,6 +211,62 @@ async def test_the_last_unsubscriber_ends_the_subscription() -> None:
             assert await subscribed() == ["test://static"]
         # The other one left without a word.
         await until_subscribed([])
+
+
+@pytest.mark.parametrize("downstream", ERAS)
+async def test_subscriptions_outlive_a_crash_and_an_edit(downstream: str) -> None:
+    uri = "hub://x/test://static"
+    async with running({"x": stdio("--era", downstream)}) as hub, AsyncExitStack() as stack:
+        heard = [
+            await stack.enter_async_context(listening(hub, era, resource_subscriptions=[uri])) for era in ERAS
+        ]
+
+        async def touch_until_heard() -> None:
+            for messages in heard:
+                messages.clear()
+            # The new process learns of the subscription a moment after it is ready.
+            for _ in range(100):
+                await hub.hub.call_tool("x_touch", {"uri": "test://static"})
+                if all(heard):
+                    break
+                await asyncio.sleep(0.05)
+            assert all(f"updated {uri}" in messages for messages in heard)
+
+        await touch_until_heard()
+        os.kill(int(text_of(await hub.hub.call_tool("x_pid", {}))), signal.SIGKILL)
+        await touch_until_heard()
+        await hub.hub.apply({"x": stdio("--era", downstream, "--prefix", "edited")}, {})
+        await hub.hub.wait_settled(10)
+        await touch_until_heard()
+
+
+async def test_a_removed_server_finishes_its_calls_and_does_not_hold_up_the_end() -> None:
+    async with running({"x": stdio()}) as hub, hub.client("modern") as client, hub.client("modern") as other:
+        (row,) = hub.hub.status()
+        short = asyncio.create_task(client.call_tool("x_slow", {"seconds": 0.5}))
+        long = asyncio.create_task(other.call_tool("x_slow", {"seconds": 60}))
+        await until(lambda: hub.hub._servers["x"]._in_flight == 2)
+        await hub.hub.apply({}, {})
+        assert hub.hub.status() == []
+        assert text_of(await short) == "slept"
+        assert row.pid is not None
+        os.kill(row.pid, 0)
+        long.cancel()
+        await asyncio.gather(long, return_exceptions=True)
+        again = asyncio.create_task(hub.hub.call_tool("x_echo", {"text": "1"}))
+        with pytest.raises(MCPError, match="Unknown tool: x_echo"):
+            await again
+
+
+async def test_leaving_in_the_middle_of_a_change_leaves_no_process_behind() -> None:
+    async with running({"x": stdio()}) as hub:
+        change = asyncio.create_task(hub.hub.apply({"slow": stdio("--delay", "30")}, {}))
+        await until(lambda: len(children(os.getpid())) >= 3)
+        change.cancel()
+        await asyncio.gather(change, return_exceptions=True)
+        family = children(os.getpid())
+        assert [row.name for row in hub.hub.status()] == ["x"], "what was served before is served still"
+    assert not any(alive(pid) for pid in family)
 
 
 async def test_what_happens_before_the_stream_is_open_is_told_then() -> None:
