@@ -137,7 +137,7 @@ class Hub:
         chat = chat_app(gateway, max_body_bytes=lambda: self.live.current.settings.server.max_body_bytes)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            room = rooms.get(scope["path"].split("/", 2)[1]) if scope["type"] == "http" else None
+            room = rooms.get(scope["path"][1:].partition("/")[0]) if scope["type"] == "http" else None
             await (room or chat)(scope, receive, send)
 
         return app
