@@ -25,6 +25,8 @@ Listener = Callable[[Snapshot, Snapshot | None], Awaitable[None]]
 """`await listener(new, old)`; `old` is None at the start."""
 EmbeddedServers = Callable[[Settings], Awaitable[Mapping[str, str]]]
 """Starts the servers of embedded providers where needed: provider name -> base URL."""
+Address = tuple[str, int]
+"""Host and port to listen on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class LiveSettings:
         self._followers: list[Listener] = []
         self._reloading = asyncio.Lock()
         self._current: Snapshot | None = None
+        self._started_at: Address | None = None
         self._files: tuple[Path, ...] = ()
         self._content: Content = {}
 
@@ -93,6 +96,7 @@ class LiveSettings:
         async with self._reloading:
             snapshot = await self._build()
             await self._swap(snapshot)
+            self._started_at = _address(snapshot)
         return snapshot
 
     async def reload(self) -> ReloadOutcome:
@@ -152,6 +156,8 @@ class LiveSettings:
         self.status.applied += 1
         self.status.applied_at = time.time()
         self.status.last_problems = ()
+        if old is not None and _address(new) not in (_address(old), self._started_at):
+            log.warning("`host` or `port` of `server` has changed: that needs a restart, all else counts now")
         for listener in self._followers:
             await _tolerate(listener, new, old)
 
@@ -176,6 +182,10 @@ async def _tolerate(listener: Listener, new: Snapshot, old: Snapshot | None) -> 
         await listener(new, old)
     except Exception:
         log.exception("a listener of the settings failed")
+
+
+def _address(snapshot: Snapshot) -> Address:
+    return snapshot.settings.server.host, snapshot.settings.server.port
 
 
 def _is_same(new: Snapshot, old: Snapshot | None) -> bool:

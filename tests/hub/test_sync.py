@@ -255,6 +255,23 @@ async def test_a_follower_that_fails_is_logged_and_no_more(
     assert "a listener of the settings failed" in caplog.text
 
 
+async def test_another_address_needs_a_restart(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each of them says so once, and a change back to where the hub listens says nothing."""
+    caplog.set_level(logging.WARNING)
+    source = Source(file)
+    await source.live.start()
+    for text, warnings in (
+        (port(1) + "default_group:\n", 0),
+        (port(2), 1),
+        (port(2) + "groups: {g: {model: m, provider: ollama}}\n", 1),
+        (port(1), 1),
+        ("server: {port: 1, host: localhost}\n", 2),
+    ):
+        in_place(file, text)
+        assert (await source.live.reload()).kind in ("applied", "unchanged")
+        assert caplog.text.count("needs a restart") == warnings
+
+
 async def test_reloads_wait_for_each_other(file: Path) -> None:
     source = Source(file)
     running = 0
