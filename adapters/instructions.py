@@ -7,6 +7,8 @@ provider would read it as text, and its prompt cache, which compares from the st
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from adapters.canonical import ChatRequest, Part, Text
 from adapters.losses import Losses
 
@@ -14,18 +16,18 @@ VOLATILE = "_volatile"
 """The note in the bag of the protocol whose provider alone reads the part."""
 
 
-def stable_instructions(request: ChatRequest, protocol: str, losses: Losses) -> tuple[Part, ...]:
-    """`request.instructions` for a target that speaks `protocol`; what is left out is reported."""
-    kept: list[Part] = []
-    for index, part in enumerate(request.instructions):
-        if isinstance(part, Text) and _is_volatile_for(part, protocol):
-            losses.add(
-                "system.volatile", f"system[{index}]", "it changes with every request and spoils caches"
-            )
-        else:
-            kept.append(part)
-    return tuple(kept)
+def stable(request: ChatRequest, protocol: str, losses: Losses) -> ChatRequest:
+    """The request for a target that speaks `protocol`; what is left out is reported."""
+    kept = tuple(part for part in request.instructions if not _is_volatile_for(part, protocol))
+    if len(kept) == len(request.instructions):
+        return request
+    losses.add(
+        "system.volatile", "system", "a line that changes with every request would spoil prompt caches"
+    )
+    return replace(request, instructions=kept)
 
 
-def _is_volatile_for(part: Text, protocol: str) -> bool:
+def _is_volatile_for(part: Part, protocol: str) -> bool:
+    if not isinstance(part, Text) or not part.extensions:
+        return False
     return any(owner != protocol and VOLATILE in bag for owner, bag in part.extensions.items())

@@ -6,10 +6,10 @@ https://platform.claude.com/docs/en/api/messages/create (messages → content)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from adapters.anthropic.names import CALL_MARK, INVALID_JSON, bag, leftover
+from adapters.anthropic.marks import attach, read_slot
+from adapters.anthropic.names import INVALID_JSON, bag, leftover
 from adapters.anthropic.names import PROTOCOL as ANTHROPIC
 from adapters.anthropic.opaque import opaque
 from adapters.canonical import (
@@ -21,7 +21,6 @@ from adapters.canonical import (
     Part,
     PlainTextSource,
     Role,
-    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -39,7 +38,6 @@ from adapters.reading import (
     string,
     wrong,
 )
-from adapters.signatures import from_client
 
 _TEXT = frozenset({"type", "text"})
 _MEDIA = frozenset({"type", "source", "title"})
@@ -58,7 +56,7 @@ def decode_content(content: Any, role: Role, where: str) -> tuple[Part, ...]:
     parts = [decode_block(block, f"{where}[{index}]") for index, block in enumerate(content)]
     for index, part in enumerate(parts):
         _check_place(part, role, f"{where}[{index}]")
-    return tuple(_call_signatures(parts))
+    return tuple(attach(parts))
 
 
 def decode_block(block: Any, where: str) -> Part:
@@ -140,34 +138,15 @@ def _content_text(content: Any, where: str) -> str | None:
 
 
 def _thinking(source: Mapping[str, Any], where: str) -> Part:
-    value = string(source, "signature", where)
-    signature = from_client(value, ANTHROPIC) if value else None
-    return Thinking(
-        required_string(source, "thinking", where), signature, extensions=bag(leftover(source, _THINKING))
-    )
+    signature, thought_id = read_slot(string(source, "signature", where) or "")
+    text = required_string(source, "thinking", where)
+    return Thinking(text, signature, id=thought_id, extensions=bag(leftover(source, _THINKING)))
 
 
 def _redacted(source: Mapping[str, Any], where: str) -> Part:
-    signature = from_client(required_string(source, "data", where), ANTHROPIC)
-    return Thinking("", signature, redacted=True, extensions=bag(leftover(source, _REDACTED)))
-
-
-def _call_signatures(parts: list[Part]) -> list[Part]:
-    """Give calls back the signatures that travelled in `redacted_thinking` blocks of their own."""
-    marked: dict[str, Signature] = {}
-    kept: list[Part] = []
-    for part in parts:
-        if isinstance(part, Thinking) and part.signature and CALL_MARK in part.signature.origin:
-            origin, _, call_id = part.signature.origin.partition(CALL_MARK)
-            marked[call_id] = Signature(part.signature.value, origin)
-        else:
-            kept.append(part)
-    if not marked:
-        return parts
-    return [
-        replace(part, signature=marked[part.id]) if isinstance(part, ToolCall) and part.id in marked else part
-        for part in kept
-    ]
+    signature, thought_id = read_slot(required_string(source, "data", where))
+    extra = bag(leftover(source, _REDACTED))
+    return Thinking("", signature, redacted=True, id=thought_id, extensions=extra)
 
 
 # ---------------------------------------------------------------- tools

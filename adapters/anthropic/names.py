@@ -25,9 +25,6 @@ fine-grained tool streaming proposes."""
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code begins its first system block with this; the rest of it changes with every request."""
 
-CALL_MARK = "#"
-"""In the origin of a wrapped signature: `gemini#toolu_1` is Gemini's signature of the call toolu_1."""
-
 
 def bag(own: dict[str, Any]) -> Extensions:
     """Extensions with this protocol's keys, if there are any."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.anthropic.names import CALL_MARK, INVALID_JSON, PROTOCOL, fields
+from adapters.anthropic.marks import call_slot, thought_slot
+from adapters.anthropic.names import INVALID_JSON, PROTOCOL, fields
 from adapters.anthropic.stop_reasons import encode_stop
 from adapters.anthropic.usage import encode_usage
 from adapters.canonical import (
@@ -18,7 +19,6 @@ from adapters.canonical import (
     Opaque,
     Part,
     Refusal,
-    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -27,7 +27,6 @@ from adapters.canonical import (
 from adapters.codec import Reply
 from adapters.jsontext import dump, load_object
 from adapters.losses import Losses
-from adapters.signatures import for_client
 from adapters.tool_names import restore_response
 
 Block = dict[str, Any]
@@ -89,7 +88,7 @@ def encode_part(part: Part, where: str, minted: str, losses: Losses) -> list[Blo
 
 
 def _thinking(part: Thinking) -> list[Block]:
-    value = for_client(part.signature, PROTOCOL) if part.signature else ""
+    value = thought_slot(part)
     if part.redacted:
         return [{"type": "redacted_thinking", "data": value, **fields(part.extensions)}] if value else []
     return [{"type": "thinking", "thinking": part.text, "signature": value, **fields(part.extensions)}]
@@ -106,14 +105,10 @@ def _call(part: ToolCall, where: str, minted: str, losses: Losses) -> list[Block
 
 
 def call_signature(part: ToolCall, call_id: str) -> list[Block]:
-    """A call's signature (Gemini's) in a block of its own: `tool_use` has no place for it.
-
-    Clients send `redacted_thinking` back as it is; the id in the mark says whose signature it is.
-    """
+    """A call's signature in a block of its own: `tool_use` has no place for it."""
     if part.signature is None or part.signature.origin == PROTOCOL:
         return []
-    marked = Signature(part.signature.value, f"{part.signature.origin}{CALL_MARK}{call_id}")
-    return [{"type": "redacted_thinking", "data": for_client(marked, PROTOCOL)}]
+    return [{"type": "redacted_thinking", "data": call_slot(part.signature, call_id)}]
 
 
 def kept_arguments(value: Any) -> str:

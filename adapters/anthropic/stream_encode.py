@@ -6,9 +6,11 @@ https://platform.claude.com/docs/en/build-with-claude/streaming
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from adapters.anthropic.errors import error_body
+from adapters.anthropic.marks import thought_slot
 from adapters.anthropic.names import PROTOCOL, bag, fields, own
 from adapters.anthropic.response_encode import call_signature, message_id
 from adapters.anthropic.stop_reasons import encode_stop
@@ -38,7 +40,6 @@ from adapters.codec import Reply
 from adapters.framing import sse
 from adapters.jsontext import dump, dump_bytes
 from adapters.sequence import Sequencer
-from adapters.signatures import for_client
 from adapters.tokens import of_request
 from adapters.tool_names import StreamRestorer
 
@@ -244,15 +245,15 @@ class MessagesStreamEncoder:
             case "":
                 return
             case "redacted":
-                if signature is not None:
-                    value = for_client(signature, PROTOCOL)
+                if value := thought_slot(replace(part, signature=signature)):
                     block = {"type": "redacted_thinking", "data": value, **fields(part.extensions)}
                     self._open("", block, out)
                     self._close(out)
                 self._block = ""
                 return
             case "thinking" if signature is not None:
-                delta = {"type": "signature_delta", "signature": for_client(signature, PROTOCOL)}
+                value = thought_slot(replace(part, signature=signature))
+                delta = {"type": "signature_delta", "signature": value}
                 self._send("content_block_delta", {"index": self._index, "delta": delta}, out)
             case "tool_use" if isinstance(part, ToolCall) and part.kind == "custom":
                 out.append(self._delta_bytes('"}'))

@@ -16,6 +16,7 @@ from adapters.gemini.config_encode import encode_config
 from adapters.gemini.parts_encode import PartEncoder, Wire, note, own, split
 from adapters.gemini.tools_encode import encode_tool_config, encode_tools
 from adapters.history import HistoryRules, leading_system, normalise
+from adapters.instructions import stable
 from adapters.losses import Losses
 from adapters.models import ModelTraits, base_name, traits
 from adapters.tool_names import plain_request
@@ -39,6 +40,7 @@ def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     if not native:  # Gemini's own clients use names that its API takes
         request, told = plain_request(request)
         losses.extend(told)
+    request = stable(request, PROTOCOL, losses)
     model_traits = traits(target.model)
     body: Wire = {"contents": []}
     system, messages = _system(request)

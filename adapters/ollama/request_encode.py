@@ -29,6 +29,7 @@ from adapters.canonical import (
 )
 from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
+from adapters.instructions import stable
 from adapters.jsontext import load_object
 from adapters.losses import Losses
 from adapters.models import traits
@@ -43,6 +44,7 @@ _NO_COUNTERPART = ("n", "verbosity", "user", "metadata", "service_tier")
 
 def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     request, losses = plain_request(request)
+    request = stable(request, PROTOCOL, losses)
     own = dict(request.extensions.get(PROTOCOL, {}))
     extra_options = own.pop("options", {})
     body: dict[str, Any] = {

@@ -8,6 +8,7 @@ from typing import Any
 from adapters.canonical import ChatRequest, Message, OutputFormat, Reasoning
 from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
+from adapters.instructions import stable
 from adapters.losses import Losses
 from adapters.models import ModelTraits, traits
 from adapters.openai_chat.content import PROTOCOL, note, restore
@@ -30,7 +31,7 @@ Json = dict[str, Any]
 def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     dialect = dialect_of(target)
     plain, losses = plain_request(request, custom=dialect.custom_tools)
-    writer = _Writer(plain, target, dialect, losses)
+    writer = _Writer(stable(plain, PROTOCOL, losses), target, dialect, losses)
     return Encoded(PATH, writer.body(), {}, losses)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from adapters.canonical import ChatRequest, OutputFormat, Text
 from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
+from adapters.instructions import stable
 from adapters.json_schema import fits_openai_strict
 from adapters.losses import Losses
 from adapters.models import ModelTraits, traits
@@ -43,6 +44,7 @@ TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     """What has no place is in the losses; nothing is refused but another provider's stored state."""
     request, losses = plain_request(request, custom=True, namespaces=True)
+    request = stable(request, notes.PROTOCOL, losses)
     bag = notes.own(request.extensions)
     body: dict[str, Any] = {"model": target.model}
     _instructions(request, body, losses)

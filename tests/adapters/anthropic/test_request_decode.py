@@ -26,10 +26,11 @@ from adapters.canonical import (
     ToolResult,
     UrlSource,
 )
-from adapters.codec import Arrival
+from adapters.codec import Arrival, TargetModel
 from adapters.errors import InvalidRequest
-from adapters.instructions import stable_instructions
+from adapters.instructions import stable
 from adapters.losses import Losses
+from adapters.registry import BUILT_IN, codec
 from adapters.signatures import for_client
 from tests.adapters.anthropic.support import PIXEL, body, decode
 
@@ -280,13 +281,22 @@ def test_reasoning(said: dict[str, Any], expected: tuple[Any, ...]) -> None:
     assert found == expected
 
 
-def test_claude_codes_rotating_line_is_marked_for_others() -> None:
-    line = "x-anthropic-billing-header: cc_version=1.2.3.abc; cc_entrypoint=cli; cch=0a1b2;"
-    request = decode(body(system=[{"type": "text", "text": line}, {"type": "text", "text": "You are it."}]))
-    losses = Losses()
-    assert stable_instructions(request, "openai", losses) == (Text("You are it."),)
-    assert losses.codes == ("system.volatile",)
-    assert stable_instructions(request, "anthropic", Losses()) == request.instructions
+LINE = "x-anthropic-billing-header: cc_version=1.2.3.abc; cc_entrypoint=cli; cch=0a1b2;"
+
+
+@pytest.mark.parametrize("protocol", [name for name in BUILT_IN if name != "anthropic"])
+def test_claude_codes_rotating_line_spoils_no_prompt_cache(protocol: str) -> None:
+    request = decode(body(system=[{"type": "text", "text": LINE}, {"type": "text", "text": "You are it."}]))
+    encoded = codec(protocol).encode_request(request, TargetModel("m"))
+    assert "cc_version" not in str(encoded.body)
+    assert "You are it." in str(encoded.body)
+    assert "system.volatile" in encoded.losses.codes
+
+
+def test_anthropic_gets_the_rotating_line() -> None:
+    request = decode(body(system=[{"type": "text", "text": LINE}, {"type": "text", "text": "You are it."}]))
+    assert stable(request, "anthropic", Losses()) is request
+    assert LINE in str(CODEC.encode_request(request, TargetModel("m")).body)
 
 
 CALL = {"type": "tool_use", "id": "a", "name": "f", "input": {}}

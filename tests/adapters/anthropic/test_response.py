@@ -188,10 +188,11 @@ def test_arguments_that_are_no_object_come_back_as_they_were() -> None:
 @pytest.mark.parametrize("origin", ["gemini", "openai-responses", "openai", "anthropic"])
 def test_signatures_survive_the_client(origin: str) -> None:
     """A client of this protocol replays the answer; each maker gets its own back."""
+    thought_id = None if origin == "anthropic" else "rs_1"
     parts = (
-        Thinking("a", Signature("sig/+=1", origin)),
+        Thinking("a", Signature("sig/+=1", origin), id=thought_id),
         Thinking("", Signature("opaque", origin), redacted=True),
-        ToolCall("call_1", "f", "{}", signature=None if origin == "anthropic" else Signature("s2", origin)),
+        ToolCall("call@1", "f", "{}", signature=None if origin == "anthropic" else Signature("s2", origin)),
         ToolCall("call_2", "f", "{}"),
     )
     document = answer(response(*parts))
