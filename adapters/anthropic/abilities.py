@@ -26,6 +26,7 @@ _BEFORE_4_5 = (
     "claude-opus-4@*",
     "claude-sonnet-4@*",
 )
+_BEFORE_4_6 = (*_BEFORE_4_5, "claude-*-4-5*")
 _BEFORE_OPUS_4_8 = (
     *_BEFORE_4_5,
     "claude-sonnet-4*",
@@ -45,6 +46,12 @@ def takes_output_format(model: str) -> bool:
 def takes_system_turns(model: str) -> bool:
     """Messages of role `system` after a user's turn: Claude Opus 4.8 and later."""
     return _claude_but(model, _BEFORE_OPUS_4_8)
+
+
+@lru_cache(maxsize=512)
+def takes_prefill(model: str) -> bool:
+    """Whether the conversation may end with words of the assistant: not since Claude 4.6."""
+    return not _claude_but(model, _BEFORE_4_6)
 
 
 def _claude_but(model: str, older: tuple[str, ...]) -> bool:

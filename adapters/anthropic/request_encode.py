@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adapters.anthropic.abilities import takes_output_format, takes_system_turns
+from adapters.anthropic.abilities import takes_output_format, takes_prefill, takes_system_turns
 from adapters.anthropic.content_encode import Block, encode_parts
 from adapters.anthropic.names import OUTPUT_TOOL, PROTOCOL, VERSION, fields, own
 from adapters.anthropic.reasoning_encode import Thought, encode_reasoning
 from adapters.anthropic.tools_encode import encode_choice, encode_tools, output_format, output_tool
 from adapters.canonical import ChatRequest, Message, Part, Text
 from adapters.codec import Encoded, TargetModel
-from adapters.history import HistoryRules, leading_system, merged, normalise
+from adapters.history import CONTINUED, HistoryRules, leading_system, merged, normalise
 from adapters.losses import Losses
 from adapters.models import ModelTraits, base_name, traits
 from adapters.reasoning import sampling_allowed
@@ -111,8 +111,9 @@ def _messages(
             losses.add("name", f"messages[{index}]", "messages have no name")
     ordered, repairs = normalise(turns, _RULES)
     losses.extend(repairs)
-    written = "_own" in own(request.extensions) and _takes_system_turns(request, model)
-    if not written and any(message.role in ("system", "developer") for message in ordered):
+    written = "_own" in own(request.extensions)
+    keeps = written and _takes_system_turns(request, model)
+    if not keeps and any(message.role in ("system", "developer") for message in ordered):
         ordered = _with_system_turns(ordered, takes_system_turns(model), losses)
     out = []
     for index, message in enumerate(ordered):
@@ -120,6 +121,11 @@ def _messages(
         if blocks:
             out.append(_message(message, blocks))
     _strip_prefill(out, losses)
+    if out and out[-1]["role"] == "assistant" and not (written or takes_prefill(model)):
+        losses.add(
+            "history.prefill", f"messages[{len(out) - 1}]", "the model does not continue its own words"
+        )
+        out.append({"role": "user", "content": CONTINUED})
     if not out or out[0]["role"] == "assistant":
         out.insert(0, {"role": "user", "content": "(empty)"})
     return out
@@ -163,8 +169,7 @@ def _with_system_turns(messages: Sequence[Message], takes: bool, losses: Losses)
 
 def _takes_system_turns(request: ChatRequest, model: str) -> bool:
     """A client that asks for this very model in its own protocol knows what it takes."""
-    same = "_own" in own(request.extensions) and base_name(request.model) == base_name(model)
-    return same or takes_system_turns(model)
+    return base_name(request.model) == base_name(model) or takes_system_turns(model)
 
 
 def _is_in_place(messages: Sequence[Message], index: int) -> bool:

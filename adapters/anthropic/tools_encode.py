@@ -47,17 +47,50 @@ def _function(tool: Tool, allow_strict: bool, where: str, losses: Losses) -> Blo
     block["name"] = tool.name
     if tool.description is not None:
         block["description"] = tool.description
-    block["input_schema"] = _schema(tool, written)
+    block["input_schema"] = _schema(tool, written, where, losses)
     if tool.strict is not None and (written or _may_be_strict(tool, allow_strict, where, losses)):
         block["strict"] = tool.strict
     return {**block, **fields(tool.extensions)}
 
 
-def _schema(tool: Tool, written: bool) -> Block:
-    """The schema has to be that of an object."""
-    if not tool.parameters:
-        return dict(tool.parameters) if written and tool.parameters is not None else dict(_NO_PARAMETERS)
-    return dict(tool.parameters) if "type" in tool.parameters else {"type": "object", **tool.parameters}
+def _schema(tool: Tool, written: bool, where: str, losses: Losses) -> Block:
+    """The schema has to be that of an object, without alternatives at its top."""
+    schema = dict(tool.parameters or {})
+    if written:
+        return schema
+    if not schema:
+        return dict(_NO_PARAMETERS)
+    if any(key in schema for key in _ALTERNATIVES):
+        losses.add(
+            "tool.schema", f"{where}.parameters", "alternatives at the top are told as optional properties"
+        )
+        schema = _flat(schema)
+    return schema if "type" in schema else {"type": "object", **schema}
+
+
+_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
+
+
+def _flat(schema: Block) -> Block:
+    """One object with the properties of all alternatives; required is what all of them require."""
+    properties: Block = {}
+    required = set(_names(schema))
+    for key in _ALTERNATIVES:
+        branches = [branch for branch in schema.get(key) or () if isinstance(branch, Mapping)]
+        for branch in branches:
+            found = branch.get("properties")
+            properties.update(found if isinstance(found, Mapping) else {})
+        sets = [set(_names(branch)) for branch in branches]
+        required |= set().union(*sets) if key == "allOf" else set.intersection(*sets) if sets else set()
+    own_properties = schema.get("properties")
+    properties.update(own_properties if isinstance(own_properties, Mapping) else {})
+    flat = {key: value for key, value in schema.items() if key not in _ALTERNATIVES}
+    return {**flat, "properties": properties, **({"required": sorted(required)} if required else {})}
+
+
+def _names(schema: Mapping[str, Any]) -> list[str]:
+    names = schema.get("required")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _may_be_strict(tool: Tool, allow: bool, where: str, losses: Losses) -> bool:

@@ -194,6 +194,15 @@ def _sound() -> Media:
     return Media("audio", Base64Source("AAAA"), "audio/wav")
 
 
+@pytest.mark.parametrize("model", [SONNET, "claude-opus-4-6", "kimi-k2"])
+def test_words_to_be_continued(model: str) -> None:
+    turns = sent(request((*HI, Message("assistant", (Text("It is "),)))), model)[0]["messages"]
+    assert turns[1] == {"role": "assistant", "content": "It is"}
+    assert (len(turns) == 3) is (model == "claude-opus-4-6")
+    own = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "It is"}]
+    assert len(sent(decode(body(own, model=model)), model)[0]["messages"]) == 2
+
+
 # ---------------------------------------------------------------- media
 
 
@@ -332,6 +341,20 @@ def test_strict_goes_along_where_the_schema_fits() -> None:
     assert [tool.get("strict") for tool in document["tools"]] == [True, None]
     assert codes == ("strict",)
     assert sent(request(tools=(fitting,)), OLD)[1] == ("strict",)
+
+
+def test_alternatives_at_the_top_of_a_schema() -> None:
+    """The API refuses the whole request for them; MCP servers do declare them."""
+    by_id = {"properties": {"id": {"type": "integer"}}, "required": ["id", "why"]}
+    by_name = {"properties": {"name": {"type": "string"}}, "required": ["name", "why"]}
+    tool = Tool("find", None, {"oneOf": [by_id, by_name], "properties": {"why": {"type": "string"}}})
+    document, codes = sent(request(tools=(tool,)))
+    assert document["tools"][0]["input_schema"] == {
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "name": {"type": "string"}, "why": {"type": "string"}},
+        "required": ["why"],
+    }
+    assert codes == ("tool.schema",)
 
 
 def test_a_tool_without_parameters_has_an_empty_object() -> None:
