@@ -117,7 +117,7 @@ def decode_tool(definition: Mapping[str, Any]) -> Tool:
         known.kind,
         description if isinstance(description, str) else known.description,
         parameters if isinstance(parameters, dict) else known.parameters,
-        extensions=notes.extensions({"_raw": definition}),
+        extensions=notes.extensions({"_:raw": definition}),
     )
 
 
@@ -131,7 +131,7 @@ def decode_call(item: Mapping[str, Any], call_id: str) -> ToolCall:
             if value is not None and known.constants.get(key) != value
         }
     arguments = payload if isinstance(payload, str) else dump(payload)
-    return ToolCall(call_id, known.kind, arguments, extensions=notes.extensions({"_raw": item}))
+    return ToolCall(call_id, known.kind, arguments, extensions=notes.extensions({"_:raw": item}))
 
 
 def encode_call(call: ToolCall, kind: str, item_id: str, status: str) -> dict[str, Any]:
@@ -162,4 +162,4 @@ def decode_output(item: Mapping[str, Any], call_id: str) -> ToolResult:
         text = text or str(item.get("status") or "")
     content: tuple[Part, ...] = (Text(text),) if text else ()
     failed = item.get("status") == "failed"
-    return ToolResult(call_id, content, known.kind, failed, extensions=notes.extensions({"_raw": item}))
+    return ToolResult(call_id, content, known.kind, failed, extensions=notes.extensions({"_:raw": item}))

@@ -48,8 +48,8 @@ BODY = frozenset(
 
 def as_chat(request: ChatRequest) -> ChatRequest:
     """The conversation with a wish for its summary at the end; no tool may be called."""
-    wish = Message("user", (Text(_PROMPT),), extensions=notes.extensions({"_compact": True}))
-    bag = {**notes.own(request.extensions), "_compact": True}
+    wish = Message("user", (Text(_PROMPT),), extensions=notes.extensions({"_:compact": True}))
+    bag = {**notes.own(request.extensions), "_:compact": True}
     return replace(
         request,
         messages=(*request.messages, wish),
@@ -61,12 +61,14 @@ def as_chat(request: ChatRequest) -> ChatRequest:
 
 
 def is_compact(request: ChatRequest) -> bool:
-    return bool(notes.own(request.extensions).get("_compact"))
+    return bool(notes.own(request.extensions).get("_:compact"))
 
 
 def without_wish(request: ChatRequest) -> ChatRequest:
     """For an upstream that compacts itself."""
-    kept = tuple(message for message in request.messages if not notes.own(message.extensions).get("_compact"))
+    kept = tuple(
+        message for message in request.messages if not notes.own(message.extensions).get("_:compact")
+    )
     return replace(request, messages=kept)
 
 

@@ -109,7 +109,7 @@ def _message(item: Mapping[str, Any], where: str) -> Message:
         form.append("string")
     else:
         parts = decode_content(content or [], f"{where}.content")
-    bag["_form"] = tuple(form)
+    bag["_:form"] = tuple(form)
     return Message(role, parts, extensions=notes.extensions(bag))
 
 
@@ -161,7 +161,7 @@ def decode_reasoning(item: Mapping[str, Any], where: str) -> Thinking:
         signature,
         redacted=not text and signature is not None,
         id=optional_string(item, "id", where),
-        extensions=notes.extensions({"_raw": item}),
+        extensions=notes.extensions({"_:raw": item}),
     )
 
 
@@ -207,12 +207,12 @@ def _output(item: Mapping[str, Any], where: str, *, custom: bool) -> Message:
     output = item.get("output")
     bag = notes.rest(item, _OUTPUT)
     if isinstance(output, str):
-        bag["_form"] = ("string",)
+        bag["_:form"] = ("string",)
         content: tuple[Part, ...] = (Text(output),) if output else ()
     elif output is None:
         raise InvalidRequest("a tool's output is missing", where=f"{where}.output")
     else:
-        bag["_form"] = ("list",)
+        bag["_:form"] = ("list",)
         content = decode_content(output, f"{where}.output")
     result = ToolResult(
         text_of(item, "call_id", where),
@@ -236,13 +236,13 @@ def _client_output(item: Mapping[str, Any], where: str) -> Message:
 
 def _note(item: Mapping[str, Any], where: str) -> Message:
     """Tools that are declared in mid-conversation: the request has them in `tools`, too."""
-    return Message("developer", (), extensions=notes.extensions({"_raw": item}))
+    return Message("developer", (), extensions=notes.extensions({"_:raw": item}))
 
 
 def _reference(item: Mapping[str, Any], where: str) -> Message:
     if "id" not in item:
         raise InvalidRequest("an item needs a type", where=f"{where}.type")
-    return Message("user", (), extensions=notes.extensions({"_raw": item, "!item_reference": item["id"]}))
+    return Message("user", (), extensions=notes.extensions({"_:raw": item, "!item_reference": item["id"]}))
 
 
 def _compaction(item: Mapping[str, Any], where: str) -> Message:

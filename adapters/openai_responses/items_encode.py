@@ -57,7 +57,7 @@ class _Encoder:
         if message.name is not None:
             self.losses.add("name", self.where, "messages have no name here")
         bag = notes.own(message.extensions)
-        raw = bag.get("_raw")
+        raw = bag.get("_:raw")
         if raw is not None:
             self.items.append(dict(raw))
             return
@@ -93,7 +93,7 @@ class _Encoder:
         bag = notes.own(message.extensions)
         if not parts and not bag:
             return
-        form = bag.get("_form", ())
+        form = bag.get("_:form", ())
         if "input" in form:
             self.items.append({"role": "user", "content": _text(parts)})
             return
@@ -134,8 +134,8 @@ class _Encoder:
                 case Refusal(text, extensions):
                     out.append(notes.restore({"type": "refusal", "refusal": text}, notes.own(extensions)))
                 case Media():
-                    if notes.own(part.extensions).get("_raw"):
-                        out.append(dict(notes.own(part.extensions)["_raw"]))
+                    if notes.own(part.extensions).get("_:raw"):
+                        out.append(dict(notes.own(part.extensions)["_:raw"]))
                     else:
                         self.losses.add(
                             "media.assistant", self.where, "the assistant's own media cannot be sent back"
@@ -182,7 +182,7 @@ class _Encoder:
                 "thinking.signature", self.where, f"reasoning that only {signature.origin} can read"
             )
             return
-        raw = notes.own(part.extensions).get("_raw")
+        raw = notes.own(part.extensions).get("_:raw")
         minted = (part.id or "").startswith(MINTED_REASONING)
         if raw is not None and (signature or not minted):
             self.items.append(dict(raw))
@@ -202,7 +202,7 @@ class _Encoder:
                 "thinking.signature", self.where, f"a signature that only {part.signature.origin} can read"
             )
         bag = notes.own(part.extensions)
-        raw = bag.get("_raw")
+        raw = bag.get("_:raw")
         if raw is not None:
             self.items.append(dict(raw))
             return
@@ -219,7 +219,7 @@ class _Encoder:
     def _result(self, part: ToolResult) -> None:
         self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
         bag = notes.own(part.extensions)
-        raw = bag.get("_raw")
+        raw = bag.get("_:raw")
         if raw is not None:
             self.items.append(dict(raw))
             return
@@ -232,7 +232,7 @@ class _Encoder:
         if part.name is not None and bag:
             item["name"] = part.name
         only_text = all(type(one) is Text for one in part.content)
-        if only_text and ("string" in bag.get("_form", ()) or (not bag and len(part.content) < 2)):
+        if only_text and ("string" in bag.get("_:form", ()) or (not bag and len(part.content) < 2)):
             for one in part.content:
                 self._foreign(one)
             item["output"] = _text(part.content)

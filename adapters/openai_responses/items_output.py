@@ -36,17 +36,18 @@ __all__ = [
     "message_of",
     "reasoning_of",
     "signature_item",
+    "told",
     "whole_item",
 ]
 
-_MESSAGE_KEYS = frozenset({"_item"})
+_MESSAGE_KEYS = frozenset({"_:item"})
 
 
 def declared_client_tools(request: ChatRequest) -> dict[str, str]:
     """Name -> kind of the tools that have call items of their own."""
     kinds: dict[str, str] = {}
     for tool in request.tools:
-        raw = notes.own(tool.extensions).get("_raw") if isinstance(tool, Tool) else None
+        raw = notes.own(tool.extensions).get("_:raw") if isinstance(tool, Tool) else None
         if raw is not None and raw.get("type") in client_tools.BY_KIND:
             kinds[tool.name or ""] = raw["type"]
     return kinds
@@ -55,10 +56,11 @@ def declared_client_tools(request: ChatRequest) -> dict[str, str]:
 def encode_output(
     parts: Iterable[Part], stem: str, kinds: Mapping[str, str], status: str, losses: Losses
 ) -> list[dict[str, Any]]:
-    """The items of a whole answer. `status` is that of the last item; all others are completed."""
+    """The items of a whole answer. `status` is that of a message at its end; all others are completed."""
     items: list[dict[str, Any]] = []
     message: Mapping[str, Any] | None = None
-    for part in parts:
+    for given in parts:
+        part = told(given, losses)
         if isinstance(part, Text | Refusal):
             about = message_of(part)
             if message is None or not continues(about, message):
@@ -73,9 +75,17 @@ def encode_output(
         item = whole_item(part, stem, len(items), kinds, losses)
         if item is not None:
             items.append(item)
-    if items and status != "completed" and "status" in items[-1]:
+    if message is not None:
         items[-1]["status"] = status
     return items
+
+
+def told(part: Part, losses: Losses) -> Part:
+    """An item of another protocol as text, where it has words."""
+    if not isinstance(part, Opaque) or part.protocol == notes.PROTOCOL:
+        return part
+    losses.add(part.kind, "output", f"an item of {part.protocol} only")
+    return Text(part.text) if part.text else part
 
 
 # ---------------------------------------------------------------- messages
@@ -83,7 +93,7 @@ def encode_output(
 
 def message_of(part: Text | Refusal) -> Mapping[str, Any]:
     """The keys of the message item that the part came in, {} where it came in none."""
-    item: Mapping[str, Any] = notes.own(part.extensions).get("_item") or {}
+    item: Mapping[str, Any] = notes.own(part.extensions).get("_:item") or {}
     return item
 
 
@@ -140,10 +150,7 @@ def whole_item(
         case Opaque(protocol=notes.PROTOCOL):
             return dict(part.value)
         case Opaque():
-            losses.add(part.kind, "output", f"an item of {part.protocol} only")
-            if not part.text:
-                return None
-            return message_item({}, f"msg_{stem}{at}", "completed", [content_part(Text(part.text))])
+            return None
     losses.add(
         f"media.{part.kind}" if isinstance(part, Media) else part.tag, "output", "an answer cannot have it"
     )
@@ -151,7 +158,7 @@ def whole_item(
 
 
 def reasoning_item(part: Thinking, item_id: str) -> dict[str, Any]:
-    raw = notes.own(part.extensions).get("_raw")
+    raw = notes.own(part.extensions).get("_:raw")
     if raw is not None:
         return {"summary": [], **raw}
     return reasoning_of(part, item_id, [part.text] if part.text else [])
@@ -170,7 +177,7 @@ def reasoning_of(part: Thinking, item_id: str, summary: Iterable[str]) -> dict[s
 
 def call_item(call: ToolCall, suffix: str, kinds: Mapping[str, str]) -> dict[str, Any]:
     bag = notes.own(call.extensions)
-    raw = bag.get("_raw")
+    raw = bag.get("_:raw")
     if raw is not None:
         return dict(raw)
     call_id = call.id or f"call_{suffix}"

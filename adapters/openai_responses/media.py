@@ -30,7 +30,7 @@ _AUDIO = frozenset({"type", "input_audio"})
 
 
 def _bag(part: Mapping[str, Any], known: frozenset[str]) -> Extensions:
-    return notes.extensions({"_raw": part, **notes.rest(part, known)})
+    return notes.extensions({"_:raw": part, **notes.rest(part, known)})
 
 
 def data_url(url: str) -> tuple[str, str] | None:
@@ -93,7 +93,7 @@ def decode_audio(part: Mapping[str, Any], where: str) -> Media:
 
 def encode(media: Media, losses: Losses, where: str) -> dict[str, Any] | None:
     """The content part, or None after a loss was reported."""
-    raw = notes.own(media.extensions).get("_raw")
+    raw = notes.own(media.extensions).get("_:raw")
     if raw is not None:
         return dict(raw)
     losses.foreign(media.extensions, notes.PROTOCOL, where)

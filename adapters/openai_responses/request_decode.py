@@ -116,7 +116,7 @@ def _input(value: Any, searches: bool) -> tuple[Message, ...]:
         case None:
             return ()
         case str():
-            return (Message("user", (Text(value),), extensions=notes.extensions({"_form": ("input",)})),)
+            return (Message("user", (Text(value),), extensions=notes.extensions({"_:form": ("input",)})),)
         case list():
             return decode_items(value, "input", searches=searches)
     raise fail("input", "a string or an array of items", value)
@@ -149,9 +149,9 @@ def _unique(tools: list[Tool | ProviderTool]) -> list[Tool | ProviderTool]:
 def _declaring(message: Message) -> Mapping[str, Any] | None:
     """The item that declares tools: `additional_tools` or `tool_search_output`."""
     if not message.parts:
-        raw = notes.own(message.extensions).get("_raw")
+        raw = notes.own(message.extensions).get("_:raw")
     elif isinstance(message.parts[0], ToolResult):
-        raw = notes.own(message.parts[0].extensions).get("_raw")
+        raw = notes.own(message.parts[0].extensions).get("_:raw")
     else:
         return None
     declares = raw is not None and raw.get("type") in ("additional_tools", "tool_search_output")
@@ -230,7 +230,7 @@ def _bag(body: Mapping[str, Any], include: list[Any], text: Mapping[str, Any]) -
         elif value in _DEFAULTS.get(key, ()) or key in _HARMLESS:
             bag[f"_{key}"] = value
         else:
-            bag[key] = value
+            bag[notes.escaped(key)] = value
     if "include" in body and body["include"] is not None:
         foreign = any(one not in (ENCRYPTED, LOGPROBS) for one in include)
         bag["include" if foreign else "_include"] = include
@@ -239,5 +239,5 @@ def _bag(body: Mapping[str, Any], include: list[Any], text: Mapping[str, Any]) -
     }
     if text_bag:
         bag["text"] = text_bag
-    bag["_spelled"] = spelled
+    bag["_:spelled"] = spelled
     return bag

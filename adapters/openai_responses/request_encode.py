@@ -62,7 +62,7 @@ def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
         _include(request, body, known)
     if request.stream:
         body["stream"] = True
-    for key, value in bag.get("_spelled", {}).items():
+    for key, value in bag.get("_:spelled", {}).items():
         body.setdefault(key, value)
     return Encoded(PATH, body, {}, losses)
 
@@ -81,7 +81,7 @@ def _instructions(request: ChatRequest, body: dict[str, Any], losses: Losses) ->
 
 def _input(request: ChatRequest, losses: Losses) -> str | list[dict[str, Any]]:
     messages = request.messages
-    if len(messages) == 1 and "input" in notes.own(messages[0].extensions).get("_form", ()):
+    if len(messages) == 1 and "input" in notes.own(messages[0].extensions).get("_:form", ()):
         return "".join(part.text for part in messages[0].parts if isinstance(part, Text))
     if not _is_stateful(request):
         messages, repairs = normalise(messages, HistoryRules(results="tool"))

@@ -35,7 +35,7 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
         usage=decode_usage(body.get("usage")),
         created=created_of(body),
         service_tier=_text(body, "service_tier") or None,
-        extensions=notes.extensions({f"_{key}": value for key, value in body.items() if key not in MAPPED}),
+        extensions=notes.extensions(notes.quiet(body, MAPPED)),
     )
 
 
@@ -52,7 +52,7 @@ def decode_output(items: list[Any]) -> tuple[Part, ...]:
         raise InvalidResponse(error.message, where=error.where) from error
     parts: list[Part] = []
     for message in messages:
-        item = {key: value for key, value in notes.own(message.extensions).items() if key != "_form"}
+        item = {key: value for key, value in notes.own(message.extensions).items() if key != "_:form"}
         for part in message.parts:
             if isinstance(part, Text | Refusal):
                 parts.append(replace(part, extensions=content_bag(part.extensions, item)))
@@ -64,7 +64,7 @@ def decode_output(items: list[Any]) -> tuple[Part, ...]:
 def content_bag(extensions: Extensions, item: Mapping[str, Any]) -> Extensions:
     """A content part keeps the keys of the message item that it stood in."""
     bag = notes.own(extensions)
-    return notes.extensions({**bag, "_item": item}) if item else extensions
+    return notes.extensions({**bag, "_:item": item}) if item else extensions
 
 
 def _lenient(item: Any, at: int) -> Any:

@@ -114,10 +114,14 @@ class ResponsesStreamDecoder:
 
     def _place(self, event: Mapping[str, Any]) -> int:
         at = event.get("output_index")
-        if isinstance(at, int):
+        if isinstance(at, int) and at >= 0:
             return at
         item_id = event.get("item_id")
         return self._by_id.get(item_id, self._current) if isinstance(item_id, str) else self._current
+
+    def _next(self) -> int:
+        """The place of an item that has none."""
+        return max(self._items, default=-1) + 1
 
     def _added(self, event: Mapping[str, Any]) -> None:
         self._begin({})
@@ -125,8 +129,8 @@ class ResponsesStreamDecoder:
         if not isinstance(item, dict):
             return
         at = event.get("output_index")
-        if not isinstance(at, int):
-            at = max(self._items, default=-1) + 1
+        if not isinstance(at, int) or at < 0:
+            at = self._next()
         if at not in self._items:
             self._open(at, item)
 
@@ -153,7 +157,7 @@ class ResponsesStreamDecoder:
         at = self._place(event)
         found = self._items.get(at)
         if found is None:
-            found = self._open(max(at, 0), {"type": kind, "id": event.get("item_id")})
+            found = self._open(at if at >= 0 else self._next(), {"type": kind, "id": event.get("item_id")})
         return found
 
     def _done(self, event: Mapping[str, Any]) -> None:
@@ -162,10 +166,10 @@ class ResponsesStreamDecoder:
         if not isinstance(item, dict):
             return
         at = event.get("output_index")
-        if not isinstance(at, int):
+        if not isinstance(at, int) or at < 0:
             item_id = item.get("id")
             at = self._by_id.get(item_id, -1) if isinstance(item_id, str) else self._current
-            at = at if at >= 0 else max(self._items, default=-1) + 1
+            at = at if at >= 0 else self._next()
         opened = self._items.get(at) or self._open(at, item)
         opened.done(item)
 
@@ -266,6 +270,5 @@ class ResponsesStreamDecoder:
 
 def _echo(response: Mapping[str, Any]) -> Extensions:
     """What else the response object says. Lists are echoes of the request, and would add up."""
-    return notes.extensions(
-        {f"_{key}": one for key, one in response.items() if key not in MAPPED and not isinstance(one, list)}
-    )
+    told = {key: one for key, one in response.items() if not isinstance(one, list)}
+    return notes.extensions(notes.quiet(told, MAPPED))

@@ -38,7 +38,7 @@ from adapters.canonical import (
 from adapters.codec import Reply
 from adapters.framing import sse_comment
 from adapters.losses import Losses
-from adapters.openai_responses import envelope, items_output, notes
+from adapters.openai_responses import envelope, items_output
 from adapters.openai_responses.stream_parts import (
     Emitter,
     OpenCall,
@@ -54,11 +54,13 @@ from adapters.tool_names import StreamRestorer
 ERROR_CODES: dict[ErrorKind, str] = {
     "rate_limit": "rate_limit_exceeded",
     "billing": "insufficient_quota",
-    "overloaded": "server_is_overloaded",
     "invalid_request": "invalid_prompt",
     "too_large": "invalid_prompt",
 }
-"""`response.error.code`, which clients look at; else `server_error`."""
+"""`response.error.code`, else `server_error`: the codes of the API's type, and one that clients know."""
+
+_KEPT_CODES = frozenset({*ERROR_CODES.values(), "server_error", "context_length_exceeded"})
+"""An upstream's code that means the same there. Codex compacts when the context is too long."""
 
 
 class ResponsesStreamEncoder:
@@ -123,7 +125,8 @@ class ResponsesStreamEncoder:
         self._emitter.emit("response.created", {"response": response})
         self._emitter.emit("response.in_progress", {"response": response})
 
-    def _start_part(self, part: Part) -> None:
+    def _start_part(self, given: Part) -> None:
+        part = items_output.told(given, Losses())
         if isinstance(part, Text | Refusal):
             about = items_output.message_of(part)
             if self._message is None or not items_output.continues(about, self._message.about):
@@ -143,19 +146,8 @@ class ResponsesStreamEncoder:
     def _whole(self, part: Part) -> None:
         at = len(self._emitter.output)
         item = items_output.whole_item(part, self._reply.id, at, self._kinds, Losses())
-        if item is None:
-            return
-        if item.get("type") == "message" and isinstance(part, Opaque) and part.protocol != notes.PROTOCOL:
-            self._told(part.text)
-        else:
+        if item is not None:
             self._emitter.whole(item)
-
-    def _told(self, words: str) -> None:
-        """An item of another protocol, in words."""
-        self._start_part(Text(words))
-        if self._part is not None:
-            self._part.end()
-            self._part = None
 
     def _close_message(self, status: str = "completed") -> None:
         if self._message is not None:
@@ -188,7 +180,7 @@ class ResponsesStreamEncoder:
         response = envelope.with_result(
             self._envelope, status="failed", reason=None, output=self._emitter.output, usage=self._usage
         )
-        code = error.code or ERROR_CODES.get(error.kind, "server_error")
+        code = error.code if error.code in _KEPT_CODES else ERROR_CODES.get(error.kind, "server_error")
         response["error"] = {"code": code, "message": error.message}
         self._emitter.emit("response.failed", {"response": response})
 

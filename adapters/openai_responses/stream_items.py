@@ -24,7 +24,7 @@ from adapters.openai_responses.response_decode import content_bag, decode_output
 from adapters.signatures import from_client
 
 _MESSAGE = frozenset({"type", "role", "content"})
-_BREAK = notes.extensions({"_break": True})
+_BREAK = notes.extensions({"_:break": True})
 _SEPARATOR = "\n\n"
 
 
@@ -228,7 +228,7 @@ class ReasoningItem(Item):
             from_client(encrypted, notes.PROTOCOL) if isinstance(encrypted, str) and encrypted else None
         )
         if item is not None:
-            bag = notes.extensions({"_raw": item})
+            bag = notes.extensions({"_:raw": item})
             self._parts.events.append(PartUpdate(self._index, signature, bag))
         self._parts.events.append(PartEnd(self._index))
 

@@ -187,7 +187,7 @@ class OpenReasoning(OpenPart):
             self.delta(PartDelta(0, part.text))
 
     def delta(self, event: PartDelta) -> None:
-        if event.extensions and "_break" in notes.own(event.extensions):
+        if event.extensions and "_:break" in notes.own(event.extensions):
             self._end_summary()
             return
         if not event.text:
@@ -217,7 +217,7 @@ class OpenReasoning(OpenPart):
         self._end_summary()
         assert isinstance(self.part, Thinking)
         item = items_output.reasoning_of(self.part, self._id, self._finished)
-        raw = notes.own(self.part.extensions).get("_raw") or {}
+        raw = notes.own(self.part.extensions).get("_:raw") or {}
         if raw.get("summary", []) == item["summary"]:
             item = {**raw, **item}
         self.emitter.done(self._at, {**item, "id": self._id})

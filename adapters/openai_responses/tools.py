@@ -42,7 +42,7 @@ def decode_tools(values: Any, where: str, origin: str | None = None) -> list[Too
 def _tool(definition: Mapping[str, Any], where: str, origin: str | None) -> Tool | ProviderTool:
     kind = text_of(definition, "type", where)
     if kind in ("function", "custom"):
-        return _declared(definition, where, {"_origin": origin} if origin else {})
+        return _declared(definition, where, {"_:origin": origin} if origin else {})
     if client_tools.is_run_by_client(definition) and not origin:
         return client_tools.decode_tool(definition)
     return ProviderTool(notes.PROTOCOL, kind, definition, optional_string(definition, "name", where))
@@ -54,7 +54,7 @@ def _declared(
     kind = definition.get("type")
     if kind not in ("function", "custom"):
         raise InvalidRequest(f"expected a function or custom tool, not {kind!r}", where=f"{where}.type")
-    bag = {"_raw": definition, **notes.rest(definition, _KNOWN), **bag}
+    bag = {"_:raw": definition, **notes.rest(definition, _KNOWN), **bag}
     return Tool(
         text_of(definition, "name", where),
         optional_string(definition, "description", where),
@@ -70,9 +70,9 @@ def _declared(
 def _namespace(definition: Mapping[str, Any], where: str, origin: str | None) -> list[Tool]:
     namespace = text_of(definition, "name", where)
     about = {key: value for key, value in definition.items() if key not in _NAMESPACE}
-    bag: dict[str, Any] = {"_namespace": about}
+    bag: dict[str, Any] = {"_:namespace": about}
     if origin:
-        bag["_origin"] = origin
+        bag["_:origin"] = origin
     tools = []
     for at, value in enumerate(array(definition.get("tools"), f"{where}.tools")):
         path = f"{where}.tools[{at}]"
@@ -89,7 +89,7 @@ def decode_choice(value: Any, where: str = "tool_choice") -> ToolChoice:
             raise InvalidRequest(f"unknown tool choice {value!r}", where=where)
     choice = obj(value, where)
     kind = text_of(choice, "type", where)
-    raw = {"_raw": choice}
+    raw = {"_:raw": choice}
     if kind in ("function", "custom"):
         return ToolChoice("named", (text_of(choice, "name", where),), notes.extensions(raw))
     if kind in client_tools.BY_KIND:
@@ -123,7 +123,7 @@ def encode_tools(tools: Iterable[Tool | ProviderTool], losses: Losses) -> list[d
             continue
         losses.foreign(tool.extensions, notes.PROTOCOL, where)
         bag = notes.own(tool.extensions)
-        if "_origin" in bag:
+        if "_:origin" in bag:
             continue
         definition = _definition(tool, bag)
         if tool.namespace is None:
@@ -131,13 +131,13 @@ def encode_tools(tools: Iterable[Tool | ProviderTool], losses: Losses) -> list[d
         elif out and out[-1]["type"] == "namespace" and out[-1]["name"] == tool.namespace:
             out[-1]["tools"].append(definition)
         else:
-            about = bag.get("_namespace") or {"description": tool.namespace}
+            about = bag.get("_:namespace") or {"description": tool.namespace}
             out.append({"type": "namespace", "name": tool.namespace, **about, "tools": [definition]})
     return out
 
 
 def _definition(tool: Tool, bag: Mapping[str, Any]) -> dict[str, Any]:
-    raw = bag.get("_raw")
+    raw = bag.get("_:raw")
     if raw is not None:
         return dict(raw) if raw.get("name", tool.name) == tool.name else {**raw, "name": tool.name}
     out: dict[str, Any] = {"type": tool.kind, "name": tool.name}
@@ -163,7 +163,7 @@ def _format(tool: Tool) -> dict[str, Any] | None:
 
 def encode_choice(choice: ToolChoice, tools: Iterable[Tool | ProviderTool], losses: Losses) -> Any:
     losses.foreign(choice.extensions, notes.PROTOCOL, "tool_choice")
-    raw = notes.own(choice.extensions).get("_raw")
+    raw = notes.own(choice.extensions).get("_:raw")
     if raw is not None:
         return dict(raw)
     if not choice.names:

@@ -46,7 +46,7 @@ def decode_usage(value: Any) -> Usage | None:
         cached_tokens=_count(read, "cached_tokens"),
         cache_write_tokens=_count(read, "cache_write_tokens"),
         reasoning_tokens=_count(written, "reasoning_tokens"),
-        extensions=notes.extensions({f"_{key}": one for key, one in value.items() if key not in _KNOWN}),
+        extensions=notes.extensions(notes.quiet(value, _KNOWN)),
     )
 
 
