@@ -10,6 +10,7 @@ from adapters.canonical import ChatError
 from adapters.codec import Codec
 from adapters.jsontext import dump_bytes
 from routing.plan import header_value
+from routing.redact import Redactor
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -50,7 +51,7 @@ class Answer:
 _names: dict[str, bytes | None] = {}
 
 
-def forwarded(headers: Mapping[str, str]) -> Headers:
+def forwarded(headers: Mapping[str, str], redactor: Redactor) -> Headers:
     """Those of an upstream's headers that go on to the client."""
     found: Headers = []
     for name, value in headers.items():
@@ -61,7 +62,7 @@ def forwarded(headers: Mapping[str, str]) -> Headers:
             if len(_names) < _MOST_NAMES:
                 _names[name] = encoded
         if encoded is not None:
-            found.append((encoded, header_value(value)))
+            found.append((encoded, redactor.data(header_value(value))))
     return found
 
 

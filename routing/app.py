@@ -7,14 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import unquote_plus
 
 from adapters import registry
 from adapters.canonical import ChatError, ErrorKind
-from adapters.codec import Arrival, Codec
+from adapters.codec import Codec
 from adapters.jsontext import dump_bytes
 from routing.answers import Answer, StreamBroken, error_answer, json_answer
-from routing.exchange import Call
+from routing.call import Call, call_at
 from routing.gateway import Gateway
 from routing.resolve import SWITCH
 from routing.routes import COMPAT, Endpoint, Endpoints, Found, RouteTable, pick
@@ -28,12 +27,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger("hub.routing")
 
 MAX_BODY_BYTES = 50 * 2**20
-_FORWARDED = ("anthropic-", "openai-beta", "x-openai-", "x-goog-user-project")
-"""Beginnings of the names of headers that protocols define. None of them carries a credential."""
-_CREDENTIALS = frozenset(("key", "api_key", "api-key", "access_token"))
-"""Query parameters that carry the client's key; they never go upstream."""
-_SSE = "alt=sse"
-"""Asks Gemini for server-sent events; without it a stream is one JSON array."""
 _WATCH_AFTER = 0.05
 """Seconds until a request is listened to for its client going away: most are done before."""
 
@@ -139,24 +132,12 @@ class _ChatApp:
         self, found: Found, endpoint: Endpoint, scope: Scope, headers: dict[bytes, bytes], body: bytes
     ) -> Call:
         services = self._gateway.services
-        codec, route = endpoint
-        query = scope.get("query_string", b"").decode("latin-1")
-        action, stream, stream_type = route.action, None, codec.stream_content_type
-        if route.operation == "chat" and "{" in route.path:  # Gemini says it in the URL
-            stream = action.startswith("stream")
-            if _SSE in query.split("&"):
-                action = f"{action}?{_SSE}"
-            else:
-                stream_type = "application/json"
-        arrival = Arrival(action, found.model, stream, _protocol_headers(headers))
-        return Call(
-            codec=codec,
-            route=route,
-            prefix=found.prefix,
-            arrival=arrival,
-            query=_without_credentials(query) if query else "",
+        return call_at(
+            found,
+            endpoint,
+            query=scope.get("query_string", b"").decode("latin-1"),
+            headers=headers,
             body=body,
-            stream_type=stream_type,
             id=services.new_id(),
             started=services.clock(),
         )
@@ -225,27 +206,6 @@ class _Unreadable(Exception):
 def _too_large(limit: int) -> _Unreadable:
     message = f"the body is larger than {limit} bytes, the limit here (server.max_body_bytes)"
     return _Unreadable(ChatError("too_large", message, 413))
-
-
-def _protocol_headers(headers: dict[bytes, bytes]) -> dict[str, str]:
-    return {
-        name.decode(): value.decode("latin-1")
-        for name, value in headers.items()
-        if name.startswith(_FORWARDED_BYTES)
-    }
-
-
-_FORWARDED_BYTES = tuple(beginning.encode() for beginning in _FORWARDED)
-
-
-def _without_credentials(query: str) -> str:
-    if "key" not in query and "token" not in query and "%" not in query:
-        return query
-    return "&".join(pair for pair in query.split("&") if not _is_credential(pair))
-
-
-def _is_credential(pair: str) -> bool:
-    return unquote_plus(pair.partition("=")[0]).lower() in _CREDENTIALS
 
 
 class _Watch:

@@ -13,18 +13,18 @@ from typing import Any
 
 import orjson
 
-from adapters.canonical import ChatError, ChatRequest, Usage
-from adapters.codec import Arrival, Codec, Reply, Route
+from adapters.canonical import ChatError, Usage
+from adapters.codec import Reply
 from adapters.errors import InvalidResponse, Unsupported
-from adapters.jsontext import dump_bytes
 from adapters.losses import Losses
-from adapters.peek import Peek, replace_model
-from routing.adjust import adjust, with_extra_body
+from adapters.peek import Peek
 from routing.answers import Answer, Headers, error_answer, forwarded, json_answer, losses_header
+from routing.call import Call
 from routing.health import Health
+from routing.inquiry import Inquiry
 from routing.plan import Attempt, GroupPlan, Prepared, Way
 from routing.policy import FAULT_ERRORS, Rule, Step, after_fault, after_status, cooldown
-from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault, UpstreamRequest
+from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault
 from routing.usage import Record, Sink
 
 log = logging.getLogger("hub.routing")
@@ -52,25 +52,6 @@ class Services:
     sink: Sink | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A client's request as it arrived."""
-
-    codec: Codec
-    route: Route
-    prefix: str
-    """"", `switch`, or a group's name."""
-    arrival: Arrival
-    query: str
-    """Without the leading `?` and without credentials."""
-    body: bytes
-    stream_type: str
-    """The content type of a stream that this client reads."""
-    id: str
-    started: float
-    """On the services' clock."""
-
-
 class Refused(Exception):
     """A target did not answer. `raw` is its own error's body, for a client of the same protocol."""
 
@@ -84,86 +65,55 @@ class Refused(Exception):
         self.raw = raw
 
 
-class Exchange:
+class Exchange(Inquiry):
     """State of one request: what was decoded, who was asked, what is to be recorded."""
 
     def __init__(
         self, services: Services, prepared: Prepared, plan: GroupPlan, call: Call, peeked: Peek, model: str
     ) -> None:
+        super().__init__(plan, call, peeked, model)
         self.services = services
         self.redactor = prepared.redactor
-        self.plan = plan
-        self.call = call
-        self.peeked = peeked
-        self.model = model
-        """The model's name as the client sent it; "": none."""
-        self.is_chat = call.route.operation == "chat"
         self.usage: Usage | None = None
         self.losses: tuple[str, ...] = ()
         self.tries = 0
         self.first_byte: float | None = None
         self.way: Way | None = None
-        self._request: ChatRequest | None = None
         self._recorded = False
 
     # ------------------------------------------------------------ the request
-
-    def request(self) -> ChatRequest:
-        """As the client sent it. Raises InvalidRequest."""
-        if self._request is None:
-            self._request = self.call.codec.decode_request(self.peeked.document, self.call.arrival)
-        return self._request
 
     def reply(self) -> Reply:
         services = self.services
         return Reply(self.request(), services.new_id(), int(services.now()), self.call.arrival.action)
 
-    def wants_stream(self) -> bool | None:
-        """None: neither path nor body say so, and the protocol's own default holds."""
-        if self.call.arrival.stream is not None:
-            return self.call.arrival.stream
-        return self._request.stream if self._request is not None else self.peeked.stream
-
-    def passes_through(self, way: Way) -> bool:
-        return way.codec is self.call.codec and not (self.plan.adjusts and self.is_chat)
-
-    def forward(self, way: Way, key: int) -> UpstreamRequest:
-        """The client's own bytes, but for the model's name."""
-        call = self.call
-        model = way.model(self.model)
-        body = call.body
-        if "{model" not in call.route.path and model and body:
-            body = replace_model(body, self.peeked, model)
-        path = call.codec.passthrough_path(model, call.arrival)
-        query = call.query
-        if "?" in path and query:  # the codec's own query stands for the client's
-            path, query = path.partition("?")[0], query
-        headers = way.headers(key, call.arrival.headers)
-        return UpstreamRequest(way.url(path, query), headers, body, way.timeouts)
-
-    def convert(self, way: Way, key: int) -> UpstreamRequest:
-        """The request in the target's protocol. Raises InvalidRequest, Unsupported."""
-        request = adjust(self.request(), self.plan.group) if self.plan.adjusts else self.request()
-        encoded = way.codec.encode_request(request, way.target_model(self.model))
-        self.losses = ()
-        self.note(encoded.losses)
-        body = with_extra_body(encoded.body, self.plan.group) if self.plan.adjusts else encoded.body
-        headers = way.headers(key, encoded.headers)
-        return UpstreamRequest(way.url(encoded.path), headers, dump_bytes(body), way.timeouts)
-
     def note(self, losses: Losses) -> None:
+        """For `x-hub-losses`, and for the log: a warning unless the group allows losses."""
+        if not len(losses):
+            return
         self.losses = tuple(dict.fromkeys((*self.losses, *losses.codes)))
-        if len(losses) and log.isEnabledFor(logging.INFO):
+        level = logging.DEBUG if self.plan.group.losses == "allow" else logging.WARNING
+        if log.isEnabledFor(level):
+            group = self.plan.group.name
             for loss in losses:
-                log.info("request %s lost %s at %s: %s", self.call.id, loss.code, loss.where, loss.detail)
+                where = loss.where or "the top"
+                log.log(
+                    level,
+                    "request %s (%s) lost %s at %s: %s",
+                    self.call.id,
+                    group,
+                    loss.code,
+                    where,
+                    loss.detail,
+                )
 
     # ------------------------------------------------------------ the targets
 
     async def run(self, receive: Receive) -> Answer:
         """Ask until somebody answers. `receive` makes the client's answer of the upstream's."""
         attempts = self.plan.attempts(self.model, self.services.random, self.services.health)
-        if not self.is_chat:  # only chats can be converted
-            attempts = [each for each in attempts if each.way.codec is self.call.codec]
+        if not self.is_chat:
+            attempts = [each for each in attempts if self.reaches(each.way)]
         refused: Refused | None = None
         passed: Way | None = None
         for attempt in attempts:
@@ -197,7 +147,9 @@ class Exchange:
 
     async def _ask(self, attempt: Attempt, receive: Receive) -> Answer:
         way, key = attempt
-        request = self.forward(way, key) if self.passes_through(way) else self.convert(way, key)
+        request, losses = self.asked(way, key)
+        self.losses = ()
+        self.note(losses)
         self.tries += 1
         upstream: UpstreamAnswer | None = None
         answer: Answer | None = None
@@ -260,7 +212,7 @@ class Exchange:
             message = f"provider `{name}` answered {status}: its base_url points elsewhere than to its API"
             return Refused(ChatError("upstream", message, 502), rule)
         error = self.redacted(way.codec.decode_error(status, upstream.headers, body))
-        headers = forwarded(upstream.headers)
+        headers = forwarded(upstream.headers, self.redactor)
         if status in (401, 403):
             remedy = "check its api_key in the settings" if way.keys[0] else "set its api_key in the settings"
             told = f"provider `{name}` refused the hub's credential ({status}): {error.message} ({remedy})"
@@ -275,7 +227,9 @@ class Exchange:
         headers = [*self.labels(), *refused.headers]
         if refused.raw is not None:
             return json_answer(error.status, headers, refused.raw)
-        return error_answer(self.call.codec, error, headers)
+        answer = error_answer(self.call.codec, error, headers)
+        body = self.redactor.data(answer.body)  # what the upstream said beside its message
+        return answer if body == answer.body else json_answer(answer.status, headers, body)
 
     # ------------------------------------------------------------ the answer's head, and the record
 
@@ -286,7 +240,7 @@ class Exchange:
         return labels
 
     def head(self, upstream: Mapping[str, str]) -> Headers:
-        return [*self.labels(), *losses_header(self.losses), *forwarded(upstream)]
+        return [*self.labels(), *losses_header(self.losses), *forwarded(upstream, self.redactor)]
 
     def began(self) -> None:
         """The first byte of the answer is there."""

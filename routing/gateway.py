@@ -16,7 +16,8 @@ from adapters.jsontext import dump_bytes
 from adapters.peek import peek
 from adapters.registry import codecs as registered
 from routing.answers import Answer, Headers, error_answer, json_answer
-from routing.exchange import Call, Exchange, Services
+from routing.call import Call
+from routing.exchange import Exchange, Services
 from routing.health import Health
 from routing.plan import Prepared, prepare
 from routing.receive import receive_chat, receive_plain
@@ -109,6 +110,8 @@ class Gateway:
             return self.error(call, error.error)
         except AdapterError as error:
             return self.error(call, error.error)
+        except RecursionError:
+            return self.error(call, ChatError("invalid_request", "the body is nested too deeply", 400))
 
     def error(self, call: Call, error: ChatError) -> Answer:
         return error_answer(call.codec, error, self._labels(call))

@@ -220,7 +220,7 @@ async def _convert(
         while True:
             events, error = _looked_through(exchange, events)
             if data := encoder.encode(events):
-                yield data
+                yield data if error is None else exchange.redactor.data(data)
             if ended or error is not None:
                 return
             events, ended = await _next_events(exchange, upstream, decoder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -72,6 +72,9 @@ class Parameters:
 NO_PARAMETERS = Parameters()
 
 
+LossPolicy = Literal["allow", "warn", "refuse"]
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A name that clients ask for, and who answers."""
@@ -85,6 +88,9 @@ class Group:
     override: Parameters = NO_PARAMETERS
     """Whatever the client said."""
     description: str = ""
+    losses: LossPolicy = "allow"
+    """What the target's protocol cannot express: told in `x-hub-losses`; `warn`: in the log as well;
+    `refuse`: such a request is not sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Protocol
 
 import aiohttp
@@ -18,6 +19,8 @@ _KEPT_IDLE = 30.0
 """Seconds that an unused connection is kept. Common servers close theirs after 60 and more."""
 _STALE = 1.0
 """A kept connection that the server had closed shows itself at once, not after this many seconds."""
+_LARGE = 2**20
+"""Longer bodies are written piece by piece, so that the loop is not held up."""
 _CLOSED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
 
 
@@ -101,7 +104,7 @@ class AiohttpUpstream:
                 response = await session.request(
                     request.method,
                     URL(request.url, encoded=True),
-                    data=request.body,
+                    data=request.body if len(request.body) <= _LARGE else BytesIO(request.body),
                     headers=request.headers,
                     allow_redirects=False,
                     timeout=_connect_timeout(times.connect),

@@ -64,9 +64,11 @@ class ScriptedUpstream:
         self.script = script
         self.requests: list[Received] = []
         self.connections: list[Connection] = []
+        self.sockets = 0
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.sockets += 1
         try:
             while (received := await _read_request(reader)) is not None:
                 connection = Connection(writer)

@@ -1,0 +1,109 @@
+"""What a target is asked for a client's request: its own bytes passed on, or converted. Pure.
+
+`Exchange` sends it; `explain` shows it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from adapters.canonical import ChatRequest
+from adapters.codec import Encoded
+from adapters.errors import Unsupported
+from adapters.jsontext import dump_bytes
+from adapters.losses import Loss, Losses
+from adapters.peek import Peek, replace_model
+from routing.adjust import adjust, with_extra_body
+from routing.call import Call
+from routing.plan import GroupPlan, Way
+from routing.upstream import UpstreamRequest
+
+_MOST_NAMED = 20
+"""Losses that one message names."""
+
+
+class Asked(NamedTuple):
+    """A request for an upstream, and what of the client's could not be put into it."""
+
+    request: UpstreamRequest
+    losses: Losses
+
+
+class Inquiry:
+    """A client's request, decoded at most once."""
+
+    def __init__(self, plan: GroupPlan, call: Call, peeked: Peek, model: str) -> None:
+        self.plan = plan
+        self.call = call
+        self.peeked = peeked
+        self.model = model
+        """The model's name as the client sent it; "": none."""
+        self.is_chat = call.route.operation == "chat"
+        self._request: ChatRequest | None = None
+
+    def request(self) -> ChatRequest:
+        """As the client sent it. Raises InvalidRequest."""
+        if self._request is None:
+            self._request = self.call.codec.decode_request(self.peeked.document, self.call.arrival)
+        return self._request
+
+    def wants_stream(self) -> bool | None:
+        """None: neither path nor body say so, and the protocol's own default holds."""
+        if self.call.arrival.stream is not None:
+            return self.call.arrival.stream
+        return self._request.stream if self._request is not None else self.peeked.stream
+
+    def reaches(self, way: Way) -> bool:
+        """Whether this operation can be asked of that target: only chats can be converted."""
+        return self.is_chat or way.codec is self.call.codec
+
+    def passes_through(self, way: Way) -> bool:
+        return way.codec is self.call.codec and not (self.plan.adjusts and self.is_chat)
+
+    def asked(self, way: Way, key: int) -> Asked:
+        """Raises InvalidRequest; Unsupported also for losses where the group refuses them."""
+        if self.passes_through(way):
+            return Asked(self._forward(way, key), Losses())
+        return self._convert(way, key)
+
+    def _forward(self, way: Way, key: int) -> UpstreamRequest:
+        """The client's own bytes, but for the model's name."""
+        call = self.call
+        model = way.model(self.model)
+        body = call.body
+        if "{model" not in call.route.path and model and body:
+            body = replace_model(body, self.peeked, model)
+        path = call.codec.passthrough_path(model, call.arrival)
+        query = call.query
+        if "?" in path and query:  # the codec's own query stands for the client's
+            path, query = path.partition("?")[0], query
+        headers = way.headers(key, call.arrival.headers)
+        return UpstreamRequest(way.url(path, query), headers, body, way.timeouts)
+
+    def _convert(self, way: Way, key: int) -> Asked:
+        """The request in the target's protocol."""
+        encoded = self._encoded(way)
+        if len(encoded.losses) and self.plan.group.losses == "refuse":
+            raise Unsupported(_refusal(self.plan.group.name, way, encoded.losses))
+        body = with_extra_body(encoded.body, self.plan.group) if self.plan.adjusts else encoded.body
+        headers = way.headers(key, encoded.headers)
+        request = UpstreamRequest(way.url(encoded.path), headers, dump_bytes(body), way.timeouts)
+        return Asked(request, encoded.losses)
+
+    def _encoded(self, way: Way) -> Encoded:
+        request = adjust(self.request(), self.plan.group) if self.plan.adjusts else self.request()
+        return way.codec.encode_request(request, way.target_model(self.model))
+
+
+def _refusal(group: str, way: Way, losses: Losses) -> str:
+    told = list(dict.fromkeys(_told(loss) for loss in losses))
+    named = "; ".join(told[:_MOST_NAMED])
+    more = f"; and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
+    return (
+        f"group `{group}` refuses what would be lost, and {way.label.decode()} ({way.codec.title}) cannot be "
+        f"told: {named}{more}. Leave it out of the request, or set `losses: allow` in the group"
+    )
+
+
+def _told(loss: Loss) -> str:
+    return f"`{loss.code}` at {loss.where}" if loss.where else f"`{loss.code}`"
