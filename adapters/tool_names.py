@@ -194,7 +194,8 @@ class _Plain:
 
     def message(self, message: Message) -> Message:
         parts = tuple(self.part(part) for part in message.parts)
-        return message if parts == message.parts else replace(message, parts=parts)
+        changed = any(new is not old for new, old in zip(parts, message.parts, strict=True))
+        return replace(message, parts=parts) if changed else message
 
     def part(self, part: Part) -> Part:
         match part:
@@ -202,12 +203,16 @@ class _Plain:
                 name, namespace = self._name(part.name, part.namespace)
                 self.called[part.id] = name
                 if part.kind == "function" or self.custom:
+                    if (name, namespace) == (part.name, part.namespace):
+                        return part
                     return replace(part, name=name, namespace=namespace)
                 arguments = dump({"input": part.arguments})
                 return replace(part, name=name, namespace=namespace, kind="function", arguments=arguments)
             case ToolResult():
                 kind = part.kind if self.custom else "function"
                 called = part.name and self.called.get(part.call_id, part.name)
+                if (kind, called) == (part.kind, part.name):
+                    return part
                 return replace(part, kind=kind, name=called)
         return part
 

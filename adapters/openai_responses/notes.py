@@ -22,9 +22,12 @@ QUIET = frozenset({"id", "status", "created_by", "type", "annotations", "logprob
 _MARKS = ("_", "!", "=", ":")
 
 
+_NONE: Mapping[str, Any] = {}
+
+
 def own(extensions: Extensions) -> Mapping[str, Any]:
     """This protocol's bag."""
-    return extensions.get(PROTOCOL) or {}
+    return _NONE if extensions is NO_EXTENSIONS else extensions.get(PROTOCOL) or _NONE
 
 
 def extensions(bag: Mapping[str, Any]) -> Extensions:
