@@ -8,6 +8,7 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -53,5 +54,12 @@ async def _ask_all(server: str, caller: Caller, questions: Mapping[str, Any]) ->
         method = str(question.get("method"))
         if (refusal := caller.refusal(server, method)) is not None:
             raise refusal
-        answers[key] = await caller.ask(method, question.get("params"))
+        answers[key] = await caller.ask(method, _for_handshake_era(method, question.get("params")))
     return answers
+
+
+def _for_handshake_era(method: str, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """2025-11-25 requires an id in a URL elicitation; 2026-07-28 has none."""
+    if method == "elicitation/create" and params is not None and params.get("mode") == "url":
+        return {"elicitationId": secrets.token_hex(8), **params}
+    return params

@@ -74,6 +74,7 @@ class Everything:
         self.prefix = prefix
         self.extra: list[str] = []
         self.seen: list[dict[str, str]] = []
+        self.started = 0
         self.cancelled = 0
         self.subscribed: list[str] = []
         self.legacy: dict[int, Connection] = {}
@@ -184,6 +185,7 @@ class Everything:
         return text("logged")
 
     async def tool_slow(self, ctx: Context, arguments: Any, params: Any) -> Any:
+        self.started += 1
         try:
             await anyio.sleep(float(arguments.get("seconds", 30)))
         except anyio.get_cancelled_exc_class():
@@ -192,7 +194,7 @@ class Everything:
         return text("slept")
 
     async def tool_cancelled(self, ctx: Context, arguments: Any, params: Any) -> Any:
-        return text(str(self.cancelled))
+        return text(f"{self.cancelled} of {self.started}")
 
     async def tool_link(self, ctx: Context, arguments: Any, params: Any) -> Any:
         return types.CallToolResult.model_validate(LINK_RESULT)
@@ -213,10 +215,17 @@ class Everything:
 
     async def tool_ask(self, ctx: Context, arguments: Any, params: Any) -> Any:
         schema = {"type": "object", "properties": {"name": {"type": "string"}}}
-        request = {
+        request: dict[str, Any] = {
             "method": "elicitation/create",
             "params": {"mode": "form", "message": "your name?", "requestedSchema": schema},
         }
+        if arguments.get("url"):
+            request["params"] = {
+                "mode": "url",
+                "message": "log in",
+                "url": arguments["url"],
+                "elicitationId": "e-1",
+            }
         answer = await self.question(ctx, params, request)
         return text(json.dumps(answer, sort_keys=True)) if isinstance(answer, Mapping) else answer
 

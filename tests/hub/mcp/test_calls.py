@@ -93,6 +93,42 @@ async def test_a_question_reaches_the_client_whose_call_it_is(downstream: str, e
 
 
 @pytest.mark.parametrize("downstream", DOWNSTREAMS)
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_question_keeps_its_mode(downstream: str, era: str) -> None:
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(running({"x": server(stack, downstream)}))
+        ann = Person("ann")
+        client = await stack.enter_async_context(hub.client(era, "x", **ann.options))
+        answer = json_of(await client.call_tool("ask", {"url": "https://login.example"}))
+    assert answer["action"] == "accept"
+    assert ann.asked == ["url: log in"]
+
+
+async def test_a_parked_call_can_be_answered_once_and_by_its_own_question() -> None:
+    """What a 2026 client sees of a 2025 server that asks: a question as the result, with a sealed state."""
+    options = Person("ann").options
+    async with running({"x": stdio()}) as hub, hub.client("modern", "x", **options) as client:
+        first = await raw_request(client, "tools/call", name="ask", arguments={})
+        assert first["resultType"] == "input_required"
+        ((key, question),) = first["inputRequests"].items()
+        assert question["method"] == "elicitation/create"
+        assert question["params"]["message"] == "your name?"
+        again = {"name": "ask", "arguments": {}, "requestState": first["requestState"]}
+        # No answer yet: the question is asked again, the call goes on waiting.
+        second = await raw_request(client, "tools/call", **again, inputResponses={})
+        assert second["inputRequests"] == first["inputRequests"]
+        again["requestState"] = second["requestState"]
+        answers = {key: {"action": "decline"}}
+        last = await raw_request(client, "tools/call", **again, inputResponses=answers)
+        assert json.loads(last["content"][0]["text"]) == {"action": "decline"}
+        with pytest.raises(MCPError, match="not waiting any more"):
+            await raw_request(client, "tools/call", **again, inputResponses=answers)
+        again["requestState"] = "hub-parked-guessed"
+        with pytest.raises(MCPError):
+            await raw_request(client, "tools/call", **again, inputResponses=answers)
+
+
+@pytest.mark.parametrize("downstream", DOWNSTREAMS)
 async def test_questions_never_cross_while_two_clients_are_served_at_once(downstream: str) -> None:
     """Over Streamable HTTP a question names its call; a shared pipe does not, so the hub refuses to guess."""
     async with AsyncExitStack() as stack:
@@ -144,14 +180,18 @@ async def test_cancellation_reaches_the_server(downstream: str, era: str) -> Non
         other = await stack.enter_async_context(hub.client(era, "x"))
         kept = asyncio.create_task(other.call_tool("slow", {"seconds": 2}))
         call = asyncio.create_task(client.call_tool("slow", {"seconds": 60}))
-        await until(lambda: len(hub.hub._servers["x"]._session.calls) == 2)  # type: ignore[union-attr]
+
+        async def until_cancelled(expected: str) -> None:
+            deadline = time.monotonic() + 10
+            while text_of(await client.call_tool("cancelled")) != expected:
+                assert time.monotonic() < deadline
+
+        await until_cancelled("0 of 2")
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        deadline = time.monotonic() + 5
-        while text_of(await client.call_tool("cancelled")) != "1":
-            assert time.monotonic() < deadline
+        await until_cancelled("1 of 2")
         assert text_of(await kept) == "slept", "only its own call is cancelled"
-        assert text_of(await client.call_tool("cancelled")) == "1"
+        assert text_of(await client.call_tool("cancelled")) == "1 of 2"
 
 
 @pytest.mark.parametrize("downstream", ["stdio legacy", "http modern"])
@@ -163,7 +203,7 @@ async def test_a_silent_server_is_given_up(downstream: str) -> None:
         with pytest.raises(MCPError, match=r"server 'x' gave no sign of life for 0.4 s during tools/call"):
             await client.call_tool("slow", {"seconds": 60})
         assert time.monotonic() - began < 2
-        assert text_of(await client.call_tool("cancelled")) == "1"
+        assert text_of(await client.call_tool("cancelled")) == "1 of 1"
 
 
 @pytest.mark.parametrize("downstream", ["http legacy", "http modern", "sse legacy"])
