@@ -30,7 +30,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
 class Program:
     """`hub serve` on `folder/hub.yaml`."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any] | str, environ: Mapping[str, str]) -> None:
         self.folder = folder
         self.file = folder / "hub.yaml"
         self.port = free_port()
@@ -100,7 +100,7 @@ class Program:
 
 @contextmanager
 def program(
-    folder: Path, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    folder: Path, settings: Mapping[str, Any] | str, environ: Mapping[str, str] | None = None
 ) -> Iterator[Program]:
     started = Program(folder, settings, environ or {})
     try:
