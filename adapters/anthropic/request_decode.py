@@ -69,7 +69,7 @@ def decode_request(body: Mapping[str, Any], arrival: Arrival) -> ChatRequest:
     choice, parallel = _choice(body)
     output_config = mapping(body, "output_config") or {}
     output_format = _output_format(body, output_config)
-    extra: dict[str, Any] = {"_own": True, **_from_headers(arrival), **leftover(body, _KNOWN)}
+    extra: dict[str, Any] = {"_own": True, "_headers": _headers(arrival), **leftover(body, _KNOWN)}
     if isinstance(body.get("system"), str):
         extra["_system"] = "string"
     if body.get("tools") == []:
@@ -101,10 +101,9 @@ def decode_request(body: Mapping[str, Any], arrival: Arrival) -> ChatRequest:
     )
 
 
-def _from_headers(arrival: Arrival) -> dict[str, str]:
-    """Only what Anthropic itself understands, and gets back."""
-    found = {"_beta": "anthropic-beta", "_version": "anthropic-version"}
-    return {note: arrival.headers[name] for note, name in found.items() if arrival.headers.get(name)}
+def _headers(arrival: Arrival) -> dict[str, str]:
+    """`anthropic-beta`, `-version`, `-workspace-id`, …: only Anthropic itself understands, and gets them."""
+    return {name: value for name, value in arrival.headers.items() if name.startswith("anthropic-")}
 
 
 def _messages(body: Mapping[str, Any]) -> list[Any]:

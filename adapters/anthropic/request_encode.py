@@ -60,11 +60,7 @@ _MERGED = frozenset({"output_config", "metadata"})
 
 
 def _headers(request: ChatRequest) -> dict[str, str]:
-    notes = own(request.extensions)
-    headers = {"anthropic-version": notes.get("_version") or VERSION}
-    if notes.get("_beta"):
-        headers["anthropic-beta"] = notes["_beta"]
-    return headers
+    return {"anthropic-version": VERSION, **own(request.extensions).get("_headers", {})}
 
 
 # ---------------------------------------------------------------- parameters

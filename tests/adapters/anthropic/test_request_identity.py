@@ -205,10 +205,10 @@ def test_fields_that_nobody_knows_stay() -> None:
     assert CODEC.encode_request(decode(document), TargetModel(SONNET)).body == document
 
 
-def test_beta_and_version_headers_go_back_to_anthropic() -> None:
-    request = decode(body(), {"anthropic-beta": "a-1,b-2", "anthropic-version": "2023-01-01"})
-    headers = encode(request).headers
-    assert headers == {"anthropic-version": "2023-01-01", "anthropic-beta": "a-1,b-2"}
+def test_anthropics_own_headers_go_back_to_anthropic() -> None:
+    own = {"anthropic-beta": "a-1,b-2", "anthropic-version": "2023-01-01", "anthropic-workspace-id": "w"}
+    request = decode(body(), {**own, "openai-beta": "x"})
+    assert encode(request).headers == own
     assert encode(decode(body())).headers == {"anthropic-version": "2023-06-01"}
 
 
