@@ -99,3 +99,13 @@ def test_every_section_and_parameter_is_told() -> None:
     sections = {field.alias or name for name, field in Settings.model_fields.items()}
     for name in (*sections, *Parameters.model_fields):
         assert re.search(rf"\b{name}\b", CONFIGURATION), name
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text()):
+        path = (page.parent / target) if target else page
+        assert path.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
