@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.canonical import ChatResponse, Text
+from adapters.canonical import ChatResponse, Text, Usage
 from adapters.codec import Reply
 from adapters.losses import Losses
 from adapters.openai_responses import compact, envelope, notes
@@ -32,5 +32,5 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any
         output = encode_output(choice.parts, reply.id, declared_client_tools(reply.request), status, losses)
     body = envelope.around(response, reply)
     return envelope.with_result(
-        body, status=status, reason=reason, output=output, usage=response.usage
+        body, status=status, reason=reason, output=output, usage=response.usage or Usage()
     ), losses
