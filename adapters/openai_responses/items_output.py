@@ -20,25 +20,9 @@ from adapters.canonical import (
 )
 from adapters.losses import Losses
 from adapters.openai_responses import client_tools, notes
-from adapters.openai_responses.items_decode import AFTER_CALL, BEFORE_CALL
+from adapters.openai_responses.items_decode import BEFORE_CALL
 from adapters.openai_responses.items_encode import MINTED_REASONING
 from adapters.signatures import for_client
-
-__all__ = [
-    "AFTER_CALL",
-    "BEFORE_CALL",
-    "call_item",
-    "content_part",
-    "continues",
-    "declared_client_tools",
-    "encode_output",
-    "message_item",
-    "message_of",
-    "reasoning_of",
-    "signature_item",
-    "told",
-    "whole_item",
-]
 
 _MESSAGE_KEYS = frozenset({"_:item"})
 

@@ -59,7 +59,7 @@ def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     _bags(request, body, losses)
     if not bag:
         body.setdefault("store", False)
-        _include(request, body, known)
+        _include(request, body, known, losses)
     if request.stream:
         body["stream"] = True
     for key, value in bag.get("_:spelled", {}).items():
@@ -250,12 +250,15 @@ def _bags(request: ChatRequest, body: dict[str, Any], losses: Losses) -> None:
     notes.restore(body, {key: value for key, value in bag.items() if key != "text"})
 
 
-def _include(request: ChatRequest, body: dict[str, Any], known: ModelTraits) -> None:
-    """Ciphertext of the reasoning, so that it can be sent back in the next turn."""
+def _include(request: ChatRequest, body: dict[str, Any], known: ModelTraits, losses: Losses) -> None:
+    """Ciphertext of the reasoning, so that it can be sent back in the next turn; log probabilities."""
     include = []
     if known.reasoning == "effort":
         include.append(ENCRYPTED)
-    if request.logprobs and known.reasoning == "none":
-        include.append(LOGPROBS)
+    if request.logprobs:
+        if sampling_allowed(request.reasoning, known):
+            include.append(LOGPROBS)
+        else:
+            losses.add("logprobs", "logprobs", f"{body['model']} gives no log probabilities")
     if include:
         body["include"] = include

@@ -23,6 +23,7 @@ from adapters.canonical import (
 from adapters.framing import sse
 from adapters.jsontext import dump_bytes
 from adapters.openai_responses import items_output, notes
+from adapters.openai_responses.items_decode import AFTER_CALL
 from adapters.openai_responses.items_encode import MINTED_REASONING
 
 _WITH_PROGRESS = frozenset({"function_call", "custom_tool_call", "image_generation_call", "web_search_call"})
@@ -265,9 +266,7 @@ class OpenCall(OpenPart):
         self.emitter.emit(f"{self._event}.done", {**self._place, self._key: item[self._key]})
         self.emitter.done(self._at, {**item, "id": self._place["item_id"]})
         if self._early_signature is None:
-            carrier = items_output.signature_item(
-                self.part, f"{MINTED_REASONING}{self._suffix}s", items_output.AFTER_CALL
-            )
+            carrier = items_output.signature_item(self.part, f"{MINTED_REASONING}{self._suffix}s", AFTER_CALL)
             if carrier:
                 self.emitter.whole(carrier)
 

@@ -51,6 +51,12 @@ def test_reasoning_models_are_asked_for_their_ciphertext():
     assert sent(ChatRequest("m", (HI,)), "gpt-5-nano")[0]["include"] == ["reasoning.encrypted_content"]
 
 
+def test_log_probabilities_are_asked_for():
+    body, losses = sent(ChatRequest("m", (HI,), logprobs=True, top_logprobs=2), "gpt-4o-mini")
+    assert (body["include"], body["top_logprobs"]) == (["message.output_text.logprobs"], 2)
+    assert losses == ()
+
+
 def test_system_text_stays_where_it_is():
     body, _ = sent(
         ChatRequest("m", (HI, Message("system", (Text("late"),))), instructions=(Text("a"), Text("b")))
@@ -226,6 +232,8 @@ def test_without_tools_there_is_no_choice():
         ({"temperature": 0.5}, "temperature"),
         ({"top_p": 0.5}, "top_p"),
         ({"max_tokens": 5}, "max_tokens"),
+        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
         ({"service_tier": "standard_only"}, "service_tier"),
         ({"verbosity": "max"}, "verbosity"),
         ({"extensions": {"anthropic": {"container": "c"}}}, "container"),
