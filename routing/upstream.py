@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import Protocol
 
@@ -103,7 +104,7 @@ class AiohttpUpstream:
             async with asyncio.timeout(_soonest(times.first_byte, times.total)):
                 response = await session.request(
                     request.method,
-                    URL(request.url, encoded=True),
+                    _url(request.url),
                     data=request.body if len(request.body) <= _LARGE else BytesIO(request.body),
                     headers=request.headers,
                     allow_redirects=False,
@@ -213,10 +214,17 @@ class _AiohttpAnswer:
             if size > limit:
                 self.close()
                 raise UpstreamFault("garbage", f"the answer is longer than {limit} bytes")
+            if self._content.at_eof():
+                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
         self._response.close()
+
+
+@lru_cache(maxsize=512)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
 
 
 def _soonest(first: float | None, second: float | None) -> float | None:
