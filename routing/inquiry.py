@@ -106,4 +106,4 @@ def _refusal(group: str, way: Way, losses: Losses) -> str:
 
 
 def _told(loss: Loss) -> str:
-    return f"`{loss.code}` at {loss.where}" if loss.where else f"`{loss.code}`"
+    return f"`{loss.code}` at {loss.where or 'the top'}"

@@ -139,6 +139,9 @@ class GroupSettings(Parameters):
     """Glob over the client's model name -> target; the first match wins, in the file's order."""
     override: Parameters | None = None
     """Parameters that win over the client's own."""
+    losses: Literal["allow", "warn", "refuse"] = "allow"
+    """What the target's protocol cannot express is always told in `x-hub-losses`. `warn` puts it into the
+    log as well; `refuse` answers such a request with an error and sends nothing."""
     description: str | None = None
     """Shown by `hub groups`."""
 

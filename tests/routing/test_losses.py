@@ -1,0 +1,144 @@
+"""What a target cannot be told: in the header, in the log, or refused, as the group says."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, get_args
+
+import httpx
+import pytest
+
+from routing.table import LossPolicy, Parameters, Target
+from tests.routing.samples import SAMPLES, error_message
+from tests.routing.scripted_upstream import ScriptedUpstream, answers, scripted
+from tests.routing.serving import group, provider, serving, table
+
+LOSING: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
+    "openai": (
+        {"seed": 3, "logit_bias": {"1": 2}},
+        "anthropic",
+        [("seed", "seed"), ("logit_bias", "the top")],
+    ),
+    "openai-responses": (
+        {"truncation": "auto", "top_logprobs": 3},
+        "anthropic",
+        [("truncation", "the top"), ("top_logprobs", "top_logprobs")],
+    ),
+    "anthropic": ({"top_k": 4}, "openai", [("top_k", "top_k")]),
+    "gemini": ({"generationConfig": {"topK": 4}}, "openai", [("top_k", "top_k")]),
+    "ollama": ({"options": {"top_k": 4}}, "openai", [("top_k", "top_k")]),
+}
+"""Client's protocol -> what it says more, a target that cannot be told, code and place of each loss."""
+
+
+async def ask(
+    client_protocol: str, losses: LossPolicy, more: dict[str, Any] | None = None
+) -> tuple[httpx.Response, ScriptedUpstream]:
+    said, target_protocol, _ = LOSING[client_protocol]
+    ours, theirs = SAMPLES[client_protocol], SAMPLES[target_protocol]
+    async with scripted(answers(theirs.answer)) as upstream:
+        target = Target(provider(target_protocol, upstream.url), "real-model")
+        async with serving(table(group(target, losses=losses))) as hub, httpx.AsyncClient() as client:
+            body = {**ours.body, **(said if more is None else more)}
+            answer = await client.post(f"{hub.url}/g{ours.path}", json=body)
+    return answer, upstream
+
+
+def logged(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    records = [each for each in caplog.records if each.name == "hub.routing" and each.levelno == level]
+    return [each.getMessage() for each in records if " lost " in each.getMessage()]
+
+
+@pytest.mark.parametrize("client_protocol", LOSING)
+async def test_allowed_losses_are_in_the_header_and_the_debug_log(
+    client_protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "hub.routing")
+    answer, upstream = await ask(client_protocol, "allow")
+    assert answer.status_code == 200
+    told = answer.headers["x-hub-losses"].split(", ")
+    lines = logged(caplog, logging.DEBUG)
+    for code, where in LOSING[client_protocol][2]:
+        assert code in told
+        assert any(f" lost {code} at {where}: " in line for line in lines), lines
+    assert logged(caplog, logging.WARNING) == []
+    assert len(upstream.requests) == 1
+
+
+async def test_allowed_is_what_a_group_says_that_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert group().losses == "allow"
+
+
+@pytest.mark.parametrize("client_protocol", LOSING)
+async def test_a_group_that_warns_logs_each_loss_with_its_path(
+    client_protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "hub.routing")
+    answer, upstream = await ask(client_protocol, "warn")
+    assert answer.status_code == 200
+    lines = logged(caplog, logging.WARNING)
+    for code, where in LOSING[client_protocol][2]:
+        assert code in answer.headers["x-hub-losses"].split(", ")
+        assert any(f" lost {code} at {where}: " in line for line in lines), lines
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize("client_protocol", LOSING)
+async def test_a_group_that_refuses_sends_nothing_and_names_each_loss(client_protocol: str) -> None:
+    answer, upstream = await ask(client_protocol, "refuse")
+    assert answer.status_code == 400
+    message = error_message(SAMPLES[client_protocol], answer.json())
+    for code, where in LOSING[client_protocol][2]:
+        assert f"`{code}` at {where}" in message
+    assert "group `g` refuses" in message
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("losses", get_args(LossPolicy))
+@pytest.mark.parametrize("client_protocol", LOSING)
+async def test_nothing_lost_is_nothing_told(
+    client_protocol: str, losses: LossPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "hub.routing")
+    answer, upstream = await ask(client_protocol, losses, {})
+    assert answer.status_code == 200
+    assert "x-hub-losses" not in answer.headers
+    assert logged(caplog, logging.DEBUG) + logged(caplog, logging.WARNING) == []
+    assert len(upstream.requests) == 1
+
+
+async def test_a_target_that_can_be_told_answers_where_another_would_lose() -> None:
+    """With `refuse`, failover looks for a target that carries everything."""
+    sample = SAMPLES["openai"]
+    body = {**sample.body, "seed": 3}
+    async with (
+        scripted(answers(SAMPLES["anthropic"].answer)) as losing,
+        scripted(answers(sample.answer)) as whole,
+    ):
+        targets = (
+            Target(provider("anthropic", losing.url, "losing"), "m"),
+            Target(provider("openai", whole.url, "whole"), "m", weight=0),
+        )
+        async with (
+            serving(table(group(*targets, losses="refuse"))) as hub,
+            httpx.AsyncClient() as client,
+        ):
+            answer = await client.post(f"{hub.url}/g{sample.path}", json=body)
+    assert answer.headers["x-hub-target"] == "whole/m"
+    assert (len(losing.requests), len(whole.requests)) == (0, 1)
+
+
+async def test_what_passes_through_loses_nothing() -> None:
+    sample = SAMPLES["openai"]
+    async with scripted(answers(sample.answer)) as upstream:
+        target = Target(provider("openai", upstream.url), "m")
+        groups = table(
+            group(target, losses="refuse"),
+            group(target, name="adjusted", losses="refuse", defaults=Parameters(temperature=0.5)),
+        )
+        async with serving(groups) as hub, httpx.AsyncClient() as client:
+            for name in ("g", "adjusted"):
+                body = {**sample.body, "seed": 3, "logit_bias": {"1": 2}}
+                answer = await client.post(f"{hub.url}/{name}{sample.path}", json=body)
+                assert answer.status_code == 200, answer.text
+                assert upstream.requests[-1].json["logit_bias"] == {"1": 2}
