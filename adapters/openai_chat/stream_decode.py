@@ -54,7 +54,7 @@ Json = Mapping[str, Any]
 class _ChoiceState:
     """The parts of one choice."""
 
-    __slots__ = ("calls", "extensions", "finish", "number", "open", "open_kind", "parts")
+    __slots__ = ("calls", "extensions", "finish", "number", "open", "open_kind", "parts", "thought")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -64,6 +64,8 @@ class _ChoiceState:
         self.calls = Calls()
         self.finish: str | None = None
         self.extensions: dict[str, Any] = {}
+        self.thought: list[str] = []
+        """What stood under the plain keys: an item of `reasoning_details` may repeat it whole."""
 
 
 def _broken(message: str) -> ChatError:
@@ -266,6 +268,7 @@ class ChatStreamDecoder:
         text = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(text, str) and text:
             self._text(state, Thinking, text, out)
+            state.thought.append(text)
         else:
             text = None
         details = delta.get("reasoning_details")
@@ -283,8 +286,10 @@ class ChatStreamDecoder:
             if part.signature is not None:
                 self._whole(state, part, out)
             return
-        if part.text and not told:
+        if part.text and not told and part.text != "".join(state.thought):
             self._text(state, Thinking, part.text, out)
+        if part.signature is not None:
+            state.thought.clear()
         if state.open_kind is Thinking or part.signature is not None:
             index = self._running(state, Thinking, out)
             out.append(PartUpdate(index, part.signature, part.extensions, state.number))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.canonical import (
+    Base64Source,
     ChatRequest,
     ChatResponse,
-    Base64Source,
     Media,
     Opaque,
     Part,
