@@ -14,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hub import SERVER_NAME
 from hub.active_group import ActiveGroup
 from hub.snapshot import Snapshot
 from routing.table import Group, Target
-
-NAME = "ccproxy-hub"
 
 
 class Part(Protocol):
@@ -61,7 +60,7 @@ class Control:
         path = snapshot.loaded.path
         return JSONResponse(
             {
-                "name": NAME,
+                "name": SERVER_NAME,
                 "version": self._version,
                 "pid": os.getpid(),
                 "uptime": round(time.monotonic() - self._started, 1),

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from hub import SERVER_NAME
 from hub.settings import LoadedSettings, load_settings
 from hub.settings.checks import is_loopback
 from hub.settings.known_providers import KNOWN_PROVIDERS, KnownProvider
@@ -150,7 +151,7 @@ async def _probe(
         models = _model_names(response)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError):
         return None
-    if models is None or any(header.startswith("x-hub-") for header in response.headers):
+    if models is None or response.headers.get("server") == SERVER_NAME:
         return None
     what = f"{provider.title} at {base_url}"
     if not models:

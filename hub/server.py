@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from hub import SERVER_NAME
 from hub.app import Hub
 from hub.settings import LoadedSettings
 
@@ -68,6 +69,7 @@ async def serve(
             access_log=False,
             log_config=None,
             server_header=False,
+            headers=[("server", SERVER_NAME)],
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             timeout_keep_alive=75,

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from hub import SERVER_NAME
 from hub.discovery import Discovered, discover
 from hub.settings import load_settings
 from hub.settings.known_providers import KNOWN_PROVIDERS, KnownProvider
@@ -204,7 +205,7 @@ async def test_the_hub_does_not_find_itself(own_host: str) -> None:
 
 async def test_another_hub_is_not_taken_for_a_model_server() -> None:
     def answer(request: Request) -> Response:
-        return JSONResponse(OLLAMA_MODELS, headers={"x-hub-group": "kimi"})
+        return JSONResponse(OLLAMA_MODELS, headers={"server": SERVER_NAME})
 
     async with listening("/api/tags", answer) as address:
         assert (await found({}, at("ollama", address))).findings == ()
