@@ -159,9 +159,10 @@ class DownstreamServer:
             except NotDelivered:
                 if last_try:
                     raise
-            except ConnectionLost:
+            except ConnectionLost as error:
                 if last_try or not self._may_repeat(method, params):
-                    raise
+                    why = self._link.why() if self._link is not None else "it closed the connection"
+                    raise ConnectionLost(f"{error}: {why}") from None
             self._drop(session)
         raise AssertionError("unreachable")
 

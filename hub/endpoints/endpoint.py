@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from fastmcp import FastMCP
-from fastmcp.server.http import FastMCPStreamableHTTPSessionManager
 from mcp.server.streamable_http import GET_STREAM_KEY
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import (
     PromptsListChanged,
     ResourcesListChanged,
@@ -30,6 +30,8 @@ from hub.endpoints.handlers import Handlers, Servers
 
 _DEBOUNCE_SECONDS = 0.02
 _STREAM_SECONDS = 2.0
+_LARGEST_BODY = 256 * 1024 * 1024
+"""Only a backstop: the hub's own limit (`max_body_bytes`) is in front of this one."""
 _EVENTS: dict[Kind, ServerEvent] = {
     "tools": ToolsListChanged(),
     "resources": ResourcesListChanged(),
@@ -47,10 +49,11 @@ class Endpoint:
         self._handlers = Handlers(servers)
         self._handlers.install(self._server)
         self._told = View()
-        self._manager = FastMCPStreamableHTTPSessionManager(
+        self._manager = StreamableHTTPSessionManager(
             app=self._server,
             # The hub checks Host and Origin once, in front of all endpoints.
             security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+            max_request_body_size=_LARGEST_BODY,
         )
         self._teller: asyncio.Task[None] | None = None
         self._runner: asyncio.Task[None] | None = None

@@ -338,7 +338,7 @@ class Everything:
         self.server.create_initialization_options = lambda *a, **k: original(  # type: ignore[method-assign]
             NotificationOptions(True, True, True)
         )
-        return self.server.streamable_http_app()
+        return self.server.streamable_http_app(max_request_body_size=64 * 1024 * 1024)
 
     def sse_app(self) -> Any:
         sse = SseServerTransport("/messages/")

@@ -238,6 +238,14 @@ async def test_own_meta_arrives_and_the_envelope_does_not(hub: Running, era: str
     assert name == ("hub" if downstream.endswith("modern") else None)
 
 
+@downstreams
+async def test_large_arguments_and_results(hub: Running, downstream: str) -> None:
+    # The SDK's SSE client takes events of up to 1 MiB.
+    text = "ä" * (400_000 if downstream.startswith("sse") else 3_000_000)
+    async with hub.client("modern", downstream) as client:
+        assert text_of(await client.call_tool("echo", {"text": text})) == downstream + text
+
+
 @eras
 async def test_names_fit_every_client(hub: Running, era: str) -> None:
     async with hub.client(era) as client:
