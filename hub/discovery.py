@@ -151,7 +151,7 @@ async def _probe(
         models = _model_names(response)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError):
         return None
-    if models is None or response.headers.get("server") == SERVER_NAME:
+    if models is None or SERVER_NAME in response.headers.get("server", ""):
         return None
     what = f"{provider.title} at {base_url}"
     if not models:
