@@ -128,6 +128,7 @@ def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider]) -
         defaults=_parameters(group),
         override=_parameters(group.override) if group.override is not None else Parameters(),
         description=group.description or "",
+        tool_repair=group.tool_repair,
         losses=group.losses,
     )
 

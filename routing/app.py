@@ -95,7 +95,7 @@ class _ChatApp:
         except _Unreadable as unreadable:
             await _send(send, self._error(endpoint.codec, unreadable.error))
             return
-        await self._answer(self._call(found, endpoint, scope, headers, body), found.compat, receive, send)
+        await self._answer(self._call(found, endpoint, scope, headers, body), receive, send)
 
     # ------------------------------------------------------------ reading the request
 
@@ -144,15 +144,11 @@ class _ChatApp:
 
     # ------------------------------------------------------------ answering
 
-    async def _answer(self, call: Call, compat: bool, receive: Receive, send: Send) -> None:
+    async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
         watch = _Watch(receive)
         try:
             with self._gateway.lease() as table:
-                if compat:
-                    message = "/compat is not available yet: leave it out of the path"
-                    answer = self._gateway.error(call, ChatError("unsupported", message, 501))
-                else:
-                    answer = await self._gateway.answer(table, call)
+                answer = await self._gateway.answer(table, call)
                 await _send(send, answer, watch)
         except asyncio.CancelledError:
             if not watch.client_gone:

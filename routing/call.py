@@ -34,6 +34,8 @@ class Call:
     id: str
     started: float
     """On the services' clock."""
+    compat: bool = False
+    """Tools go upstream as text, and calls come back as text."""
 
 
 def call_at(
@@ -65,6 +67,7 @@ def call_at(
         stream_type=stream_type,
         id=id,
         started=started,
+        compat=found.compat,
     )
 
 

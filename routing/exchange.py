@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
-from adapters.canonical import ChatError, Usage
-from adapters.codec import Reply
+from adapters.canonical import ChatError, ChatResponse, Usage
+from adapters.codec import Reply, StreamDecoder
+from adapters.compat import CallsDecoder, DeclaredTools, response_with_calls
 from adapters.errors import InvalidResponse, Unsupported
 from adapters.losses import Losses
 from adapters.peek import Peek
@@ -86,6 +87,21 @@ class Exchange(Inquiry):
     def reply(self) -> Reply:
         services = self.services
         return Reply(self.request(), services.new_id(), int(services.now()), self.call.arrival.action)
+
+    def response(self, way: Way, document: dict[str, Any]) -> ChatResponse:
+        """An upstream's whole answer. Raises InvalidResponse."""
+        response = way.codec.decode_response(document)
+        tools = self._callable_tools()
+        return response_with_calls(response, tools, self.services.new_id()) if tools else response
+
+    def stream_decoder(self, way: Way) -> StreamDecoder:
+        decoder = way.codec.stream_decoder()
+        tools = self._callable_tools()
+        return CallsDecoder(decoder, tools, self.services.new_id()) if tools else decoder
+
+    def _callable_tools(self) -> DeclaredTools | None:
+        """The tools whose calls are looked for in the text of the answer."""
+        return DeclaredTools(self.request()) if self.reads_calls else None
 
     def note(self, losses: Losses) -> None:
         """For `x-hub-losses`, and for the log: a warning unless the group allows losses."""

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from adapters import tokens
 from adapters.canonical import ChatError
 from adapters.codec import Codec, ModelInfo
+from adapters.compat import compat_request
 from adapters.errors import AdapterError
 from adapters.jsontext import dump_bytes
 from adapters.peek import peek
@@ -127,11 +128,14 @@ class Gateway:
 
     async def _count(self, exchange: Exchange) -> Answer:
         """Ask an upstream that speaks the client's protocol; if none can count, estimate and say so."""
-        answer = await exchange.run(receive_plain)
-        if answer.status in _FINAL_COUNTS:
-            return answer
-        codec = exchange.call.codec
-        document = codec.encode_token_count(tokens.of_request(exchange.request()))
+        compat = exchange.call.compat
+        if not compat:  # what goes upstream is another text
+            answer = await exchange.run(receive_plain)
+            if answer.status in _FINAL_COUNTS:
+                return answer
+        codec, request = exchange.call.codec, exchange.request()
+        counted = compat_request(request)[0] if compat else request
+        document = codec.encode_token_count(tokens.of_request(counted))
         headers: Headers = [*exchange.labels(), (b"x-hub-estimated", b"true")]
         return json_answer(200, headers, dump_bytes(document))
 

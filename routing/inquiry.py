@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from adapters.canonical import ChatRequest
 from adapters.codec import Encoded
+from adapters.compat import compat_request
 from adapters.errors import Unsupported
 from adapters.jsontext import dump_bytes
 from adapters.losses import Loss, Losses
@@ -58,7 +60,12 @@ class Inquiry:
         return self.is_chat or way.codec is self.call.codec
 
     def passes_through(self, way: Way) -> bool:
-        return way.codec is self.call.codec and not (self.plan.adjusts and self.is_chat)
+        return way.codec is self.call.codec and not (self.is_chat and (self.plan.adjusts or self.reads_calls))
+
+    @property
+    def reads_calls(self) -> bool:
+        """Whether calls are looked for in the text of answers."""
+        return self.call.compat or self.plan.group.tool_repair
 
     def asked(self, way: Way, key: int) -> Asked:
         """Raises InvalidRequest; Unsupported also for losses where the group refuses them."""
@@ -92,7 +99,12 @@ class Inquiry:
 
     def _encoded(self, way: Way) -> Encoded:
         request = adjust(self.request(), self.plan.group) if self.plan.adjusts else self.request()
-        return way.codec.encode_request(request, way.target_model(self.model))
+        if not self.call.compat:
+            return way.codec.encode_request(request, way.target_model(self.model))
+        request, losses = compat_request(request)
+        encoded = way.codec.encode_request(request, way.target_model(self.model))
+        losses.extend(encoded.losses)
+        return replace(encoded, losses=losses)
 
 
 def _refusal(group: str, way: Way, losses: Losses) -> str:

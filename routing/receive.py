@@ -85,7 +85,7 @@ async def _whole(
             exchange.usage = _usage_of(way, document)
         exchange.record(upstream.status)
         return json_answer(upstream.status, exchange.head(upstream.headers), body)
-    response = way.codec.decode_response(document)
+    response = exchange.response(way, document)
     exchange.usage = response.usage
     if as_stream:
         return _replayed(exchange, upstream, response)
@@ -117,7 +117,7 @@ def _replayed(exchange: Exchange, upstream: UpstreamAnswer, response: ChatRespon
 
 async def _assembled(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> Answer:
     """A stream for a client that wants JSON."""
-    decoder, assembler = way.codec.stream_decoder(), Assembler()
+    decoder, assembler = exchange.stream_decoder(way), Assembler()
     while data := await upstream.read():
         assembler.feed(decoder.feed(data))
         exchange.began()
@@ -135,7 +135,7 @@ async def _assembled(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> 
 async def _streamed(
     exchange: Exchange, way: Way, upstream: UpstreamAnswer, first: bytes, *, through: bool
 ) -> Answer:
-    decoder = way.codec.stream_decoder()
+    decoder = way.codec.stream_decoder() if through else exchange.stream_decoder(way)
     begun = await opening(upstream, decoder, exchange.services.keep_alive, first)
     if (error := begun.failure()) is not None:
         raise exchange.failed(error)

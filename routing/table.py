@@ -91,6 +91,8 @@ class Group:
     losses: LossPolicy = "allow"
     """What the target's protocol cannot express: told in `x-hub-losses`; `warn`: in the log as well;
     `refuse`: such a request is not sent."""
+    tool_repair: bool = False
+    """Whether calls that the model writes as text become calls."""
 
 
 @dataclass(frozen=True, slots=True)

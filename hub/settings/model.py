@@ -144,6 +144,8 @@ class GroupSettings(Parameters):
     log as well; `refuse` answers such a request with an error and sends nothing."""
     description: str | None = None
     """Shown by `hub groups`."""
+    tool_repair: bool = False
+    """Make calls of tools that the model writes as text into calls."""
 
     @model_validator(mode="after")
     def _one_form(self) -> GroupSettings:
