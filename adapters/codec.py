@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from adapters.canonical import NOTHING, ChatError, ChatRequest, ChatResponse, StreamEvent
+from adapters.embeddings import EmbeddingRequest, EmbeddingResponse
 from adapters.losses import Losses
 
 Operation = Literal["chat", "count_tokens", "models", "model", "embeddings", "compact", "info"]
@@ -156,4 +157,38 @@ class Codec(Protocol):
 
     def passthrough_path(self, model: str, arrival: Arrival) -> str:
         """The path behind the base URL for a body that goes through as it is."""
+        ...
+
+
+@runtime_checkable
+class EmbeddingsCodec(Protocol):
+    """What a codec has besides if its protocol has embeddings. The routes' operation is `embeddings`."""
+
+    # the client's side
+    def decode_embedding_request(self, body: Mapping[str, Any], arrival: Arrival) -> EmbeddingRequest:
+        """Raises InvalidRequest; Unsupported for what no other protocol could be told."""
+        ...
+
+    def encode_embedding_response(
+        self, response: EmbeddingResponse, request: EmbeddingRequest, action: str
+    ) -> dict[str, Any]:
+        """The response has a vector for each input."""
+        ...
+
+    # the upstream's side
+    def encode_embedding_request(self, request: EmbeddingRequest, target: TargetModel) -> Encoded:
+        """Raises Unsupported."""
+        ...
+
+    def decode_embedding_response(self, body: Mapping[str, Any]) -> EmbeddingResponse:
+        """Raises InvalidResponse."""
+        ...
+
+    # for what passes through
+    def embedding_tokens(self, body: Mapping[str, Any]) -> int | None:
+        """How many tokens of input an answer says."""
+        ...
+
+    def name_embedding_model(self, body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+        """The request with the model's name in other places than at the top; None: it is in none."""
         ...

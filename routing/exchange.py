@@ -157,6 +157,11 @@ class Exchange(Inquiry):
         if not self.plan.ways and not self.plan.mapped:
             message = f"group `{name}` has no targets: give it one in the settings"
             return Refused(ChatError("upstream", message, 502), Rule(Step.TELL))
+        if self.call.route.operation == "embeddings":
+            titles = " and ".join(dict.fromkeys(way.codec.title for way in self.plan.all_ways()))
+            message = f"group `{name}` cannot embed: there are no embeddings in {titles}"
+            message += ". Ask another group, or give this one a target that speaks openai, gemini or ollama"
+            return Refused(ChatError("unsupported", message, 501), Rule(Step.TELL))
         what, title = self.call.route.operation, self.call.codec.title
         message = f"{what} is passed on to targets that speak {title}, and group `{name}` has none"
         return Refused(ChatError("unsupported", message, 501), Rule(Step.TELL))

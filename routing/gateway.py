@@ -22,6 +22,7 @@ from routing.exchange import Exchange, Services
 from routing.health import Health
 from routing.plan import Prepared, prepare
 from routing.receive import receive_chat, receive_plain
+from routing.receive_embeddings import receive_embeddings
 from routing.resolve import RoutingError, aliases, find_group, known
 from routing.table import Table
 from routing.upstream import Upstream
@@ -105,7 +106,9 @@ class Gateway:
                     return self._model(prepared, call)
                 case "info":
                     return self._version(call)
-                case "embeddings" | "compact":
+                case "embeddings":
+                    return await self._exchange(prepared, call).run(receive_embeddings)
+                case "compact":
                     return await self._exchange(prepared, call).run(receive_plain)
         except RoutingError as error:
             return self.error(call, error.error)

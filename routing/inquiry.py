@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from adapters.canonical import ChatRequest
-from adapters.codec import Encoded
+from adapters.codec import EmbeddingsCodec, Encoded
 from adapters.compat import compat_request
+from adapters.embeddings import EmbeddingRequest
 from adapters.errors import Unsupported
 from adapters.jsontext import dump_bytes
 from adapters.losses import Loss, Losses
@@ -42,12 +43,21 @@ class Inquiry:
         """The model's name as the client sent it; "": none."""
         self.is_chat = call.route.operation == "chat"
         self._request: ChatRequest | None = None
+        self._embedding_request: EmbeddingRequest | None = None
 
     def request(self) -> ChatRequest:
         """As the client sent it. Raises InvalidRequest."""
         if self._request is None:
             self._request = self.call.codec.decode_request(self.peeked.document, self.call.arrival)
         return self._request
+
+    def embedding_request(self) -> EmbeddingRequest:
+        """As the client sent it. Raises InvalidRequest, Unsupported."""
+        if self._embedding_request is None:
+            codec = self.call.codec
+            assert isinstance(codec, EmbeddingsCodec)  # it has the route
+            self._embedding_request = codec.decode_embedding_request(self.peeked.document, self.call.arrival)
+        return self._embedding_request
 
     def wants_stream(self) -> bool | None:
         """None: neither path nor body say so, and the protocol's own default holds."""
@@ -56,8 +66,10 @@ class Inquiry:
         return self._request.stream if self._request is not None else self.peeked.stream
 
     def reaches(self, way: Way) -> bool:
-        """Whether this operation can be asked of that target: only chats can be converted."""
-        return self.is_chat or way.codec is self.call.codec
+        """Whether this operation can be asked of that target: chats and embeddings can be converted."""
+        if self.is_chat or way.codec is self.call.codec:
+            return True
+        return self.call.route.operation == "embeddings" and isinstance(way.codec, EmbeddingsCodec)
 
     def passes_through(self, way: Way) -> bool:
         return way.codec is self.call.codec and not (self.is_chat and (self.plan.adjusts or self.reads_calls))
@@ -80,6 +92,9 @@ class Inquiry:
         body = call.body
         if "{model" not in call.route.path and model and body:
             body = replace_model(body, self.peeked, model)
+        if isinstance(call.codec, EmbeddingsCodec) and call.route.operation == "embeddings":
+            renamed = call.codec.name_embedding_model(self.peeked.document, model)
+            body = body if renamed is None else dump_bytes(renamed)
         path = call.codec.passthrough_path(model, call.arrival)
         query = call.query
         if "?" in path and query:  # the codec's own query stands for the client's
@@ -92,12 +107,15 @@ class Inquiry:
         encoded = self._encoded(way)
         if len(encoded.losses) and self.plan.group.losses == "refuse":
             raise Unsupported(_refusal(self.plan.group.name, way, encoded.losses))
-        body = with_extra_body(encoded.body, self.plan.group) if self.plan.adjusts else encoded.body
+        adjusts = self.plan.adjusts and self.is_chat
+        body = with_extra_body(encoded.body, self.plan.group) if adjusts else encoded.body
         headers = way.headers(key, encoded.headers)
         request = UpstreamRequest(way.url(encoded.path), headers, dump_bytes(body), way.timeouts)
         return Asked(request, encoded.losses)
 
     def _encoded(self, way: Way) -> Encoded:
+        if isinstance(way.codec, EmbeddingsCodec) and not self.is_chat:
+            return way.codec.encode_embedding_request(self.embedding_request(), way.target_model(self.model))
         request = adjust(self.request(), self.plan.group) if self.plan.adjusts else self.request()
         if not self.call.compat:
             return way.codec.encode_request(request, way.target_model(self.model))

@@ -98,6 +98,9 @@ class GroupPlan:
             found.sort(key=lambda each: health.remaining(each.way.subject(each.key)))
         return found
 
+    def all_ways(self) -> tuple[Way, ...]:
+        return (*self.ways, *(way for _, way in self.mapped))
+
     def _ways(self, model: str) -> tuple[Way, ...]:
         for pattern, way in self.mapped:
             if pattern.match(model):

@@ -20,7 +20,8 @@ from adapters.codec import (
     StreamEncoder,
     TargetModel,
 )
-from adapters.gemini import errors, request_decode, request_encode, response
+from adapters.embeddings import EmbeddingRequest, EmbeddingResponse
+from adapters.gemini import embeddings, errors, request_decode, request_encode, response
 from adapters.gemini.models import encode_model, encode_models
 from adapters.gemini.stream_decode import GeminiStreamDecoder
 from adapters.gemini.stream_encode import GeminiStreamEncoder
@@ -103,6 +104,28 @@ class GeminiCodec:
 
     def passthrough_path(self, model: str, arrival: Arrival) -> str:
         return request_encode.passthrough_path(model, arrival.action)
+
+    # ------------------------------------------------------------ embeddings
+
+    def decode_embedding_request(self, body: Mapping[str, Any], arrival: Arrival) -> EmbeddingRequest:
+        return embeddings.decode_request(body, arrival.action, arrival.model)
+
+    def encode_embedding_response(
+        self, answer: EmbeddingResponse, request: EmbeddingRequest, action: str
+    ) -> dict[str, Any]:
+        return embeddings.encode_response(answer, action)
+
+    def encode_embedding_request(self, request: EmbeddingRequest, target: TargetModel) -> Encoded:
+        return embeddings.encode_request(request, target)
+
+    def decode_embedding_response(self, body: Mapping[str, Any]) -> EmbeddingResponse:
+        return embeddings.decode_response(body)
+
+    def embedding_tokens(self, body: Mapping[str, Any]) -> int | None:
+        return embeddings.tokens(body)
+
+    def name_embedding_model(self, body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+        return embeddings.named(body, model)
 
 
 CODEC = GeminiCodec()

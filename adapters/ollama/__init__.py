@@ -17,10 +17,11 @@ from adapters.codec import (
     StreamEncoder,
     TargetModel,
 )
+from adapters.embeddings import EmbeddingRequest, EmbeddingResponse
 from adapters.errors import kind_of_status
 from adapters.jsontext import load_object
 from adapters.losses import Losses
-from adapters.ollama import models, response
+from adapters.ollama import embeddings, models, response
 from adapters.ollama.request_decode import PROTOCOL, decode_chat, decode_generate
 from adapters.ollama.request_encode import encode_request
 from adapters.ollama.stream import Decoder, Encoder
@@ -85,6 +86,28 @@ class OllamaCodec:
 
     def passthrough_path(self, model: str, arrival: Arrival) -> str:
         return f"/api/{arrival.action or 'chat'}"
+
+    # ------------------------------------------------------------ embeddings
+
+    def decode_embedding_request(self, body: Mapping[str, Any], arrival: Arrival) -> EmbeddingRequest:
+        return embeddings.decode_request(body, arrival.action)
+
+    def encode_embedding_response(
+        self, answer: EmbeddingResponse, request: EmbeddingRequest, action: str
+    ) -> dict[str, Any]:
+        return embeddings.encode_response(answer, request, action)
+
+    def encode_embedding_request(self, request: EmbeddingRequest, target: TargetModel) -> Encoded:
+        return embeddings.encode_request(request, target)
+
+    def decode_embedding_response(self, body: Mapping[str, Any]) -> EmbeddingResponse:
+        return embeddings.decode_response(body)
+
+    def embedding_tokens(self, body: Mapping[str, Any]) -> int | None:
+        return embeddings.tokens(body)
+
+    def name_embedding_model(self, body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+        return None
 
 
 CODEC: Codec = OllamaCodec()

@@ -16,8 +16,16 @@ from adapters.codec import (
     StreamEncoder,
     TargetModel,
 )
+from adapters.embeddings import EmbeddingRequest, EmbeddingResponse
 from adapters.losses import Losses
-from adapters.openai_chat import errors, request_decode, request_encode, response_decode, response_encode
+from adapters.openai_chat import (
+    embeddings,
+    errors,
+    request_decode,
+    request_encode,
+    response_decode,
+    response_encode,
+)
 from adapters.openai_chat.stream_decode import ChatStreamDecoder
 from adapters.openai_chat.stream_encode import ChatStreamEncoder
 
@@ -73,7 +81,29 @@ class OpenAIChat:
         return {"authorization": f"Bearer {key}"}
 
     def passthrough_path(self, model: str, arrival: Arrival) -> str:
-        return "/embeddings" if arrival.action == "embeddings" else request_encode.PATH
+        return embeddings.PATH if arrival.action == "embeddings" else request_encode.PATH
+
+    # ------------------------------------------------------------ embeddings
+
+    def decode_embedding_request(self, body: Mapping[str, Any], arrival: Arrival) -> EmbeddingRequest:
+        return embeddings.decode_request(body)
+
+    def encode_embedding_response(
+        self, response: EmbeddingResponse, request: EmbeddingRequest, action: str
+    ) -> dict[str, Any]:
+        return embeddings.encode_response(response, request)
+
+    def encode_embedding_request(self, request: EmbeddingRequest, target: TargetModel) -> Encoded:
+        return embeddings.encode_request(request, target)
+
+    def decode_embedding_response(self, body: Mapping[str, Any]) -> EmbeddingResponse:
+        return embeddings.decode_response(body)
+
+    def embedding_tokens(self, body: Mapping[str, Any]) -> int | None:
+        return embeddings.tokens(body)
+
+    def name_embedding_model(self, body: Mapping[str, Any], model: str) -> dict[str, Any] | None:
+        return None
 
 
 CODEC = OpenAIChat()
