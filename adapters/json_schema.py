@@ -291,7 +291,8 @@ def fits_openai_strict(schema: Any) -> bool:
 def _is_strict(schema: Schema) -> bool:
     if not schema.keys() <= _STRICT_KEYWORDS:
         return False
-    if isinstance(schema.get("items"), list) or schema.get("format", "date") not in _STRICT_FORMATS:
+    form = schema.get("format", "date")
+    if isinstance(schema.get("items"), list) or not isinstance(form, str) or form not in _STRICT_FORMATS:
         return False
     kind = schema.get("type")
     if kind == "object" or (isinstance(kind, list) and "object" in kind) or "properties" in schema:

@@ -21,7 +21,7 @@ def for_client(signature: Signature, protocol: str) -> str:
     """The text for a signature slot of `protocol`: raw if it is its own, else wrapped."""
     if signature.origin == protocol:
         return signature.value
-    payload = signature.origin.encode() + b"\x00" + signature.value.encode("utf-8", "surrogatepass")
+    payload = f"{signature.origin}\x00{signature.value}".encode("utf-8", "surrogatepass")
     return base64.b64encode(_MARK + payload).decode()
 
 
@@ -32,7 +32,7 @@ def from_client(value: str, protocol: str) -> Signature:
             payload = base64.b64decode(value, validate=True)[len(_MARK) :]
             origin, separator, raw = payload.partition(b"\x00")
             if separator:
-                return Signature(raw.decode("utf-8", "surrogatepass"), origin.decode())
+                return Signature(*(part.decode("utf-8", "surrogatepass") for part in (raw, origin)))
         except (binascii.Error, UnicodeDecodeError):
             pass
     return Signature(value, protocol)

@@ -229,7 +229,8 @@ class MessagesStreamDecoder:
         delta = event.get("delta")
         if block is None or not isinstance(delta, dict):
             return
-        key = _TEXT_KEYS.get(delta.get("type"))  # type: ignore[arg-type]
+        kind = delta.get("type")
+        key = _TEXT_KEYS.get(kind) if isinstance(kind, str) else None
         if key is None:
             self._other_delta(block, delta, out)
             return

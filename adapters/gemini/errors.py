@@ -67,7 +67,7 @@ def _details(error: ChatError) -> list[dict[str, Any]]:
     bag = error.extensions.get(PROTOCOL, {})
     known = bag.get("details")
     details = list(known) if isinstance(known, list) else []
-    told = {one.get("@type") for one in details if isinstance(one, dict)}
+    told = [one.get("@type") for one in details if isinstance(one, dict)]
     if error.retry_after is not None and _RETRY not in told:
         details.append({"@type": _RETRY, "retryDelay": f"{error.retry_after:g}s"})
     if error.where and _BAD_REQUEST not in told:

@@ -73,7 +73,8 @@ def merged_details(details: Sequence[Any]) -> list[dict[str, Any]]:
         ):
             for key in ("text", "summary", "data"):
                 if isinstance(item.get(key), str):
-                    last[key] = (last.get(key) or "") + item[key]
+                    before = last.get(key)
+                    last[key] = before + item[key] if isinstance(before, str) else item[key]
             if item.get("signature"):
                 last["signature"] = item["signature"]
         else:

@@ -218,7 +218,7 @@ class ResponsesStreamDecoder:
             return
         output = response.get("output")
         for at, item in enumerate(output if isinstance(output, list) else []):
-            if isinstance(item, dict) and at not in self._items and item.get("id") not in self._by_id:
+            if isinstance(item, dict) and at not in self._items and str(item.get("id")) not in self._by_id:
                 self._open(at, item).done(item)
         for opened in self._items.values():
             opened.end()
