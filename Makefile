@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 SOURCES := hub routing adapters
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check format lock schema bench bench-quick clean
+.PHONY: run test test-clients check format lock schema bench bench-quick clean
 
 run: $(VENV)/run.stamp  ## install, then serve the quickstart settings
 	$(BIN)/hub serve --config configs/quickstart.yaml
 
 test: $(VENV)/dev.stamp  ## install, then run every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-clients: $(VENV)/dev.stamp  ## run every chat client through every protocol (needs npm), write the table
+	$(BIN)/python -m tests.clients.install
+	$(BIN)/python -m pytest tests/clients -m clients --numprocesses 2; code=$$?; \
+	$(BIN)/python -m tests.clients.table && exit $$code
 
 check: $(VENV)/dev.stamp  ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

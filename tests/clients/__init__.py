@@ -1,0 +1,1 @@
+"""Real chat clients against the real program, whose upstream follows a script."""
