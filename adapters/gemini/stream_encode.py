@@ -126,7 +126,7 @@ class GeminiStreamEncoder:
     def _say(self, choice: int, wire: Wire) -> None:
         """Text joins the text before it that has not been sent yet."""
         parts = self._pending.setdefault(choice, [])
-        if parts and wire.keys() <= _JOINABLE and wire.keys() == parts[-1].keys():
+        if parts and "text" in wire and wire.keys() <= _JOINABLE and wire.keys() == parts[-1].keys():
             parts[-1]["text"] += wire["text"]
         else:
             parts.append(wire)
