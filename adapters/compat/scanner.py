@@ -7,10 +7,12 @@ begins with, then the call itself. White space between calls belongs to them and
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from adapters.compat.calls import Call, DeclaredTools, Rejected
 from adapters.compat.cursor import Cursor, Reading
-from adapters.compat.formats import FENCE, READERS, Outcome, bare, rejected
+from adapters.compat.formats import READERS, bare
+from adapters.compat.reader import FENCE, Outcome
 
 Item = str | Call | Rejected
 """A piece of text, a call, or text that was meant as a call."""
@@ -176,7 +178,7 @@ class CallScanner:
             case Rejected():
                 start = len(items)
                 self._emit(text[:at], items)
-                items[start:] = [rejected(outcome, "".join(map(str, items[start:])))]
+                items[start:] = [replace(outcome, text="".join(map(str, items[start:])))]
                 return text[at:]
         length = 1 if self._mark is _BARE else len(self._mark)
         if self._mark == FENCE:
