@@ -44,6 +44,7 @@ class Client:
     reads: Read
     fails: tuple[str, Json] | None = None
     uses: Callable[[str, Json], tuple[str, Json]] = lambda name, arguments: (name, arguments)
+    query: str = "select:mcp__hub__{name}"
     environ: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Json] = field(default_factory=dict)  # merged into the files of the recipes
 
@@ -98,7 +99,7 @@ _QUIET_GEMINI: Json = {
 
 
 def _codex(name: str, model: str, **more: object) -> Client:
-    given: dict[str, object] = {"reads": _shell, **more}
+    given: dict[str, object] = {"reads": _shell, "query": "hub {name}", **more}
     return Client(
         name, "@openai/codex", "codex", recipes.CODEX_MODELS, recipes.CODEX_TOOLS,
         (*_CODEX, "-m", model, "{prompt}"), environ={"CODEX_HOME": "{home}/.codex"}, **given,  # type: ignore[arg-type]

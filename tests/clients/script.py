@@ -51,6 +51,7 @@ class Reply:
     calls: tuple[Call, ...] = ()
     thought: str = ""
     signature: str = ""
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Plan:
     failures: list[int] = field(default_factory=list)  # statuses that answer the first requests
     refuse: int = 0  # the status that answers every request
     cut: int = 0  # how many of the first streams break off
+    query: str = "select:mcp__hub__{name}"  # finds a tool that the client defers
     tag: str = field(default_factory=lambda: f"plan-{secrets.token_hex(4)}")
     word: str = field(default_factory=lambda: f"word{secrets.token_hex(4)}")
     signature: str = field(default_factory=lambda: secrets.token_hex(24))
@@ -122,8 +124,7 @@ class Plan:
         search = next((tool for tool in asked.tools if tool.name in SEARCHES), None)
         if search is None or searched:
             return None
-        query = f"hub {name}" if search.kind == "search" else f"select:{full}"
-        return search, {"query": query}
+        return search, {"query": self.query.format(name=name)}
 
     def problem(self, step: Step) -> str | None:
         """Why this step is not fulfilled; None if it is."""
@@ -137,7 +138,7 @@ class Plan:
         after = before + len(step.calls)
         last = max((self.texts(asked) for asked in self.asked), key=len, default=[])
         if len(last) < after:
-            return f"{len(last) - before} of {len(step.calls)} results came back"
+            return f"{max(0, len(last) - before)} of {len(step.calls)} results came back"
         texts = last[before:after]
         for piece in step.expect:
             if not any(piece in text for text in texts):

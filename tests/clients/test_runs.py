@@ -83,7 +83,8 @@ def test_loop(bench: Bench, client: Client, target: str, home: Path) -> None:
             Step("parallel", (client.reads(two), client.reads(three)), ("file two", "file three")),
             Step("failing", (client.fails or client.reads(home / "work" / "missing.txt"),)),
             Step("MCP", (client.uses(TOOL, {"text": "echo of the hub"}),), ("echo of the hub",)),
-        )
+        ),
+        query=client.query,
     )
     outcome = bench.run(client, target, plan, home)
     problems: dict[str, str] = {}
@@ -103,7 +104,11 @@ def test_loop(bench: Bench, client: Client, target: str, home: Path) -> None:
         problems.get("answer") and f"{problems['answer']}; {told}",
     )
     if target in SIGNED:
-        lost = None if plan.replayed else "the signature does not come back"
+        lost = (
+            None
+            if plan.replayed
+            else "the client sends the thinking back without its signature, or not at all"
+        )
         record(client.name, client.package, target, "thinking", lost)
     assert not problems, f"{problems}\n{told}\n{bench.hub.log[-1500:]}"
 

@@ -43,7 +43,7 @@ def _blocks(reply: Reply) -> list[Json]:
 
 def whole(reply: Reply, model: str) -> Json:
     stop = "tool_use" if reply.calls else "end_turn"
-    head: Json = {"id": "msg_1", "type": "message", "role": "assistant", "model": model}
+    head: Json = {"id": f"msg_{reply.id}", "type": "message", "role": "assistant", "model": model}
     return {**head, "content": _blocks(reply), "stop_reason": stop, "stop_sequence": None, "usage": USAGE}
 
 

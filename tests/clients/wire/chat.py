@@ -51,12 +51,22 @@ def whole(reply: Reply, model: str) -> Json:
     if reply.calls:
         message["tool_calls"] = _calls(reply)
     choice = {"index": 0, "message": message, "finish_reason": _finish(reply)}
-    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1_790_000_000, "model": model}
+    head = {
+        "id": f"chatcmpl-{reply.id}",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": model,
+    }
     return {**head, "choices": [choice], "usage": USAGE}
 
 
 def stream(reply: Reply, model: str) -> Iterator[str]:
-    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": model}
+    head = {
+        "id": f"chatcmpl-{reply.id}",
+        "object": "chat.completion.chunk",
+        "created": 1_790_000_000,
+        "model": model,
+    }
 
     def chunk(delta: Json, finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}

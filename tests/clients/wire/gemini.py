@@ -47,22 +47,23 @@ def _parts(reply: Reply) -> list[Json]:
     return [*parts, *calls]
 
 
-def _answer(parts: list[Json], model: str, finish: str | None) -> Json:
+def _answer(parts: list[Json], reply: Reply, model: str, finish: str | None) -> Json:
     candidate: Json = {"index": 0, "content": {"role": "model", "parts": parts}}
     if finish:
         candidate["finishReason"] = finish
-    return {"candidates": [candidate], "usageMetadata": USAGE, "modelVersion": model, "responseId": "r1"}
+    head = {"modelVersion": model, "responseId": reply.id}
+    return {"candidates": [candidate], "usageMetadata": USAGE, **head}
 
 
 def whole(reply: Reply, model: str) -> Json:
-    return _answer(_parts(reply), model, "STOP")
+    return _answer(_parts(reply), reply, model, "STOP")
 
 
 def stream(reply: Reply, model: str) -> Iterator[str]:
     parts = _parts(reply)
     for position, part in enumerate(parts):
         finish = "STOP" if position == len(parts) - 1 else None
-        yield f"data: {json.dumps(_answer([part], model, finish))}\n\n"
+        yield f"data: {json.dumps(_answer([part], reply, model, finish))}\n\n"
 
 
 def error(status: int) -> Json:

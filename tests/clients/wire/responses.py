@@ -69,18 +69,18 @@ def _output(reply: Reply) -> list[Json]:
     output: list[Json] = []
     if reply.thought:
         summary = [{"type": "summary_text", "text": reply.thought}]
-        reasoning = {"type": "reasoning", "id": "rs_1", "summary": summary, "status": "completed"}
+        reasoning = {"type": "reasoning", "id": f"rs_{reply.id}", "summary": summary, "status": "completed"}
         output.append({**reasoning, "encrypted_content": reply.signature})
     if reply.text:
         content = [{"type": "output_text", "text": reply.text, "annotations": [], "logprobs": []}]
-        message = {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant"}
+        message = {"type": "message", "id": f"msg_{reply.id}", "status": "completed", "role": "assistant"}
         output.append({**message, "content": content})
     return output + [_call(call) for call in reply.calls]
 
 
-def _response(model: str, status: str, output: list[Json]) -> Json:
+def _response(identifier: str, model: str, status: str, output: list[Json]) -> Json:
     return {
-        "id": "resp_1",
+        "id": f"resp_{identifier}",
         "object": "response",
         "created_at": 1_790_000_000,
         "status": status,
@@ -100,7 +100,7 @@ def _response(model: str, status: str, output: list[Json]) -> Json:
 
 
 def whole(reply: Reply, model: str) -> Json:
-    return _response(model, "completed", _output(reply))
+    return _response(reply.id, model, "completed", _output(reply))
 
 
 def _item_events(item: Json, place: Json) -> Iterator[tuple[str, Json]]:
@@ -137,7 +137,7 @@ _UNSAID = {"function_call": "arguments", "custom_tool_call": "input"}
 
 def _events(reply: Reply, model: str) -> Iterator[tuple[str, Json]]:
     output = _output(reply)
-    begun = _response(model, "in_progress", [])
+    begun = _response(reply.id, model, "in_progress", [])
     yield "response.created", {"response": begun}
     yield "response.in_progress", {"response": begun}
     for index, item in enumerate(output):
@@ -149,7 +149,7 @@ def _events(reply: Reply, model: str) -> Iterator[tuple[str, Json]]:
         yield "response.output_item.added", {"output_index": index, "item": fresh}
         yield from _item_events(item, {"item_id": item["id"], "output_index": index})
         yield "response.output_item.done", {"output_index": index, "item": item}
-    yield "response.completed", {"response": _response(model, "completed", output)}
+    yield "response.completed", {"response": _response(reply.id, model, "completed", output)}
 
 
 def stream(reply: Reply, model: str) -> Iterator[str]:
