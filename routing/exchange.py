@@ -150,21 +150,7 @@ class Exchange(Inquiry):
             else:
                 self.services.health.succeeded(attempt.way.subject(attempt.key))
                 return answer
-        return self._tell(refused or self._nobody())
-
-    def _nobody(self) -> Refused:
-        name = self.plan.group.name
-        if not self.plan.ways and not self.plan.mapped:
-            message = f"group `{name}` has no targets: give it one in the settings"
-            return Refused(ChatError("upstream", message, 502), Rule(Step.TELL))
-        if self.call.route.operation == "embeddings":
-            titles = " and ".join(dict.fromkeys(way.codec.title for way in self.plan.all_ways()))
-            message = f"group `{name}` cannot embed: there are no embeddings in {titles}"
-            message += ". Ask another group, or give this one a target that speaks openai, gemini or ollama"
-            return Refused(ChatError("unsupported", message, 501), Rule(Step.TELL))
-        what, title = self.call.route.operation, self.call.codec.title
-        message = f"{what} is passed on to targets that speak {title}, and group `{name}` has none"
-        return Refused(ChatError("unsupported", message, 501), Rule(Step.TELL))
+        return self._tell(refused or Refused(self.nobody(), Rule(Step.TELL)))
 
     async def _ask(self, attempt: Attempt, receive: Receive) -> Answer:
         way, key = attempt

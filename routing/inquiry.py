@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from adapters.canonical import ChatRequest
+from adapters.canonical import ChatError, ChatRequest
 from adapters.codec import EmbeddingsCodec, Encoded
 from adapters.compat import compat_request
 from adapters.embeddings import EmbeddingRequest
-from adapters.errors import Unsupported
+from adapters.errors import STATUS, Unsupported
 from adapters.jsontext import dump_bytes
 from adapters.losses import Loss, Losses
 from adapters.peek import Peek, replace_model
@@ -70,6 +70,22 @@ class Inquiry:
         if self.is_chat or way.codec is self.call.codec:
             return True
         return self.call.route.operation == "embeddings" and isinstance(way.codec, EmbeddingsCodec)
+
+    def nobody(self) -> ChatError:
+        """What the client is told where no target is reached."""
+        name = self.plan.group.name
+        ways = self.plan.all_ways()
+        if not ways:
+            message = f"group `{name}` has no targets: give it one in the settings"
+            return ChatError("upstream", message, STATUS["upstream"])
+        if self.call.route.operation == "embeddings":
+            titles = " and ".join(dict.fromkeys(way.codec.title for way in ways))
+            message = f"group `{name}` cannot embed: there are no embeddings in {titles}"
+            message += ". Ask another group, or give this one a target that speaks openai, gemini or ollama"
+        else:
+            what, title = self.call.route.operation, self.call.codec.title
+            message = f"{what} is passed on to targets that speak {title}, and group `{name}` has none"
+        return ChatError("unsupported", message, 501)
 
     def passes_through(self, way: Way) -> bool:
         return way.codec is self.call.codec and not (self.is_chat and (self.plan.adjusts or self.reads_calls))

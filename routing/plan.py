@@ -101,11 +101,16 @@ class GroupPlan:
     def all_ways(self) -> tuple[Way, ...]:
         return (*self.ways, *(way for _, way in self.mapped))
 
-    def _ways(self, model: str) -> tuple[Way, ...]:
-        for pattern, way in self.mapped:
+    def mapping(self, model: str) -> int | None:
+        """Which entry of the `models` map the client's model name matches first."""
+        for index, (pattern, _) in enumerate(self.mapped):
             if pattern.match(model):
-                return (way,)
-        return self.ways
+                return index
+        return None
+
+    def _ways(self, model: str) -> tuple[Way, ...]:
+        index = self.mapping(model)
+        return self.ways if index is None else (self.mapped[index][1],)
 
 
 class Prepared(NamedTuple):

@@ -28,14 +28,22 @@ def find_group(table: Table, prefix: str, model: str | None, active: str | None)
     Without a prefix: the group that the model names, or whose `models` map has exactly that name; else
     the active group, else the default, else the only one. Raises RoutingError (404).
     """
+    return choose_group(table, prefix, model, active)[0]
+
+
+def choose_group(table: Table, prefix: str, model: str | None, active: str | None) -> tuple[Group, str]:
+    """As `find_group`, and why it is this one."""
     if not table.groups:
         raise RoutingError("not_found", "no groups are configured: add one under `groups:` in the settings")
     if prefix and prefix != SWITCH:
         if group := table.groups.get(prefix):
-            return group
+            return group, "the path names it"
         raise RoutingError("not_found", f"there is no group `{prefix}`. {known(prefix, table.groups)}")
-    if not prefix and model and (named := table.groups.get(model) or _with_alias(table, model)):
-        return named
+    if not prefix and model:
+        if group := table.groups.get(model):
+            return group, "the request's model names it"
+        if group := _with_alias(table, model):
+            return group, "its `models` has the request's model"
     return _standing(table, active)
 
 
@@ -44,12 +52,15 @@ def _with_alias(table: Table, model: str) -> Group | None:
     return next((group for group in table.groups.values() if model in aliases(group)), None)
 
 
-def _standing(table: Table, active: str | None) -> Group:
-    for name in (active, table.default_group):
+def _standing(table: Table, active: str | None) -> tuple[Group, str]:
+    for name, reason in (
+        (active, "it is the active group"),
+        (table.default_group, "it is the default group"),
+    ):
         if name is not None and (group := table.groups.get(name)):
-            return group
+            return group, reason
     if len(table.groups) == 1:
-        return next(iter(table.groups.values()))
+        return next(iter(table.groups.values())), "it is the only group"
     message = "the request names no group, and no `default_group` is set"
     raise RoutingError("not_found", f"{message}. {known(table.default_group or '', table.groups)}")
 

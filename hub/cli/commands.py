@@ -21,6 +21,7 @@ COMMANDS = (
     Command("groups", "hub.cli.groups:groups", "List the groups of models."),
     Command("switch", "hub.cli.switch:switch", "Choose the group that answers where none is named."),
     Command("chat", "hub.cli.chat:chat", "Ask a group and print the answer as it arrives."),
+    Command("explain", "hub.cli.explain:explain", "Show what a request would become, without sending it."),
     Command(
         "connect", "hub.cli.connect:connect", "Offer the hub's MCP endpoint on standard input and output."
     ),

@@ -19,11 +19,10 @@ from adapters.registry import codecs
 
 CODECS = [each for each in codecs() if isinstance(each, EmbeddingsCodec)]
 ACTIONS = sorted({r.action for each in codecs() for r in each.routes if r.operation == "embeddings"})
-WORDS = some.sampled_from(
-    "input prompt model dimensions encoding_format content parts text requests outputDimensionality "
-    "embedContentConfig taskType data embedding embeddings values index usage usageMetadata "
-    "prompt_eval_count truncate".split()
-)
+REQUEST_WORDS = ["input", "prompt", "model", "dimensions", "encoding_format", "truncate", "requests"]
+GEMINI_WORDS = ["content", "parts", "text", "outputDimensionality", "embedContentConfig", "taskType"]
+ANSWER_WORDS = ["data", "embedding", "embeddings", "values", "index", "usage", "usageMetadata"]
+WORDS = some.sampled_from([*REQUEST_WORDS, *GEMINI_WORDS, *ANSWER_WORDS, "prompt_eval_count"])
 LEAVES = some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | some.text()
 JSON = some.recursive(
     LEAVES, lambda inner: some.lists(inner, max_size=4) | some.dictionaries(WORDS, inner, max_size=5)
