@@ -18,7 +18,11 @@ from hub.snapshot import build_table, embedded_providers
 from tests.hub.settings.test_examples import dummy_environment
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs/clients").glob("*.md")),
+]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 OPTIONS_BEFORE = {"--help", "--version", "--install-completion"}
 

@@ -43,7 +43,8 @@ def record(client: str, package: str, target: str, feature: str, reason: str | N
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     finding = Finding(client, package, VERSIONS[package], target, feature, reason, today)
     results_folder().mkdir(parents=True, exist_ok=True)
-    path = results_folder() / f"{client}--{target}--{feature.replace(' ', '-')}.json"
+    name = f"{client}--{target}--{feature}".translate(str.maketrans(" /", "--"))
+    path = results_folder() / f"{name}.json"
     path.write_text(json.dumps(asdict(finding), indent=1))
 
 

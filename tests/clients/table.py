@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.clients.install import VERSIONS
 from tests.clients.results import FEATURES, Finding, gather
 
 KEPT = Path(__file__).with_name("results.json")
@@ -28,15 +29,15 @@ HEAD = """\
 
 <!-- Written by `make test-clients`: a change by hand is lost. -->
 
-Each mark is a run of the real client, without a terminal, against the real hub, whose upstream speaks the
-target's protocol and follows a script. {pass_} worked in the run of that date, {fail} did not (the reasons are
-below), and {untried} was not run or cannot be: Chat Completions and Ollama have no signatures.
+Each mark is a run of the real client, without a terminal, against the real hub, whose upstream speaks
+the target's protocol and follows a script. {pass_} worked in the run of that date, {fail} did not (the
+reasons are below), and {untried} was not run or cannot be: Chat Completions and Ollama have no signatures.
 
 The lines that the runs use are those of the pages on the clients: [Claude Code](clients/claude-code.md),
 [Gemini CLI](clients/gemini-cli.md), [Codex](clients/codex.md), [opencode](clients/opencode.md),
 [Qwen Code](clients/qwen-code.md), [Copilot CLI](clients/copilot-cli.md). [Cursor](clients/cursor.md),
-[VS Code](clients/vscode.md), [Zed](clients/zed.md) and [Cline](clients/cline.md) have no mode without a window
-and were not run.
+[VS Code](clients/vscode.md), [Zed](clients/zed.md) and [Cline](clients/cline.md) have no mode without a
+window and were not run.
 """
 
 
@@ -45,8 +46,9 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 
 
 def merged(old: Sequence[Finding], new: Sequence[Finding]) -> list[Finding]:
-    """The newest finding of each cell."""
-    cells = {_key(finding): finding for finding in (*old, *new)}
+    """The newest finding of each cell, for the versions of now."""
+    current = [one for one in (*old, *new) if one.version == VERSIONS[one.package]]
+    cells = {_key(finding): finding for finding in current}
     return [cells[key] for key in sorted(cells)]
 
 
