@@ -46,13 +46,18 @@ def folder() -> Path:
 
 def install() -> Installed:
     """All clients; npm runs only if a package is missing or has another version."""
-    target = folder()
+    return Installed(install_manifest(MANIFEST, folder()))
+
+
+def install_manifest(manifest: Path, target: Path) -> Path:
+    """What a `package.json` pins, in `target/node_modules`, which is returned."""
     modules = target / "node_modules"
-    if any(_version(modules, name) != version for name, version in VERSIONS.items()):
+    pinned: dict[str, str] = json.loads(manifest.read_text())["dependencies"]
+    if any(_version(modules, name) != version for name, version in pinned.items()):
         target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(MANIFEST, target / "package.json")
+        shutil.copy(manifest, target / "package.json")
         subprocess.run(_INSTALL, cwd=target, check=True, timeout=900)
-    return Installed(modules)
+    return modules
 
 
 def _version(modules: Path, name: str) -> str | None:

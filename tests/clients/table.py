@@ -37,7 +37,8 @@ The lines that the runs use are those of the pages on the clients: [Claude Code]
 [Gemini CLI](clients/gemini-cli.md), [Codex](clients/codex.md), [opencode](clients/opencode.md),
 [Qwen Code](clients/qwen-code.md), [Copilot CLI](clients/copilot-cli.md). [Cursor](clients/cursor.md),
 [VS Code](clients/vscode.md), [Zed](clients/zed.md) and [Cline](clients/cline.md) have no mode without a
-window and were not run.
+window and were not run. Nor were long conversations that a client shortens by itself, the windows of the
+terminal programs, and a change of the group or of the tools in the middle of a session.
 """
 
 
