@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := hub routing adapters
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-clients check format lock schema bench bench-quick clean
+.PHONY: run test test-clients conformance check format lock schema bench bench-quick clean
 
 run: $(VENV)/run.stamp  ## install, then serve the quickstart settings
 	$(BIN)/hub serve --config configs/quickstart.yaml
@@ -17,6 +17,9 @@ test-clients: $(VENV)/dev.stamp  ## run every chat client through every protocol
 	$(BIN)/python -m tests.clients.install
 	$(BIN)/python -m pytest tests/clients -m clients --numprocesses 2; code=$$?; \
 	$(BIN)/python -m tests.clients.table && exit $$code
+
+conformance: $(VENV)/dev.stamp  ## run the MCP conformance suite through the hub (needs npm)
+	HUB_CONFORMANCE=1 $(BIN)/python -m pytest tests/conformance -m conformance
 
 check: $(VENV)/dev.stamp  ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .
