@@ -37,8 +37,10 @@ _CONTENT_KEYS = frozenset(
 """Of whole answers in all protocols; `error` beside one of them is part of an answer."""
 
 
-def is_stream(content_type: str) -> bool:
-    return content_type.lower().startswith(_STREAM_TYPES)
+def is_stream(content_type: str, codec: Codec) -> bool:
+    """By the types of streams in general, or by what the upstream's own protocol has."""
+    said = content_type.lower()
+    return said.startswith(_STREAM_TYPES) or said.startswith(codec.stream_content_type.partition(";")[0])
 
 
 def looks_like_stream(data: bytes) -> bool:

@@ -36,7 +36,7 @@ _ALIVE = (KeepAlive(),)
 
 async def receive_chat(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> Answer:
     """A chat answer. Raises Refused, UpstreamFault, InvalidResponse while nothing has gone out."""
-    streams = is_stream(upstream.headers.get("content-type", ""))
+    streams = is_stream(upstream.headers.get("content-type", ""), way.codec)
     through = exchange.passes_through(way)
     wants = exchange.wants_stream() if through else exchange.request().stream
     first = b""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from adapters import registry
 from hub.settings.document import Document
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.model import Settings
@@ -137,6 +138,7 @@ def _providers(document: Document, environ: Mapping[str, str]) -> None:
         if not isinstance(provider, dict):
             continue
         path = ("providers", name)
+        _protocol(document, (*path, "protocol"), provider.get("protocol"))
         base_url = provider.get("base_url")
         if provider.get("embedded") is not None:
             if base_url is not None:
@@ -187,8 +189,25 @@ def _complete_provider(document: Document, name: str, provider: dict[str, Any]) 
         document.refuse(
             ("providers", name),
             f"`{name}` is not a built-in provider and needs {' and '.join(f'`{key}`' for key in missing)}",
-            near or "protocol is one of openai, openai-responses, anthropic, gemini, ollama",
+            near or f"protocol is one of {', '.join(registry.BUILT_IN)}",
         )
+
+
+def _protocol(document: Document, path: KeyPath, name: object) -> None:
+    """Built in, or added by an installed distribution whose codec can be used."""
+    if not isinstance(name, str) or name in registry.BUILT_IN:
+        return
+    known = registry.names()
+    if name not in known:
+        *others, last = (f"`{each}`" for each in known)
+        said = "" if path in document.expanded else f", not `{name}`"
+        hint = nearest_hint(name, known, only_near=True)
+        document.refuse(path, f"must be one of {', '.join(others)} or {last}{said}", hint)
+        return
+    try:
+        registry.codec(name)
+    except registry.BrokenProtocol as broken:
+        document.refuse(path, str(broken), "repair or remove that distribution")
 
 
 def _server_urls(document: Document, environ: Mapping[str, str]) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-ProtocolName = Literal["openai", "openai-responses", "anthropic", "gemini", "ollama"]
+ProtocolName = Annotated[str, Field(min_length=1)]
+"""A built-in protocol's, or one that an installed distribution adds; `hub.settings.checks` looks it up."""
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -80,7 +81,7 @@ class ProviderSettings(Model):
     """Anything with a chat API. A name of the built-in table needs no further keys."""
 
     protocol: ProtocolName | None = None
-    """The API that it speaks."""
+    """The API that it speaks: openai, openai-responses, anthropic, gemini, ollama, or an installed one."""
     base_url: str | None = None
     """What that protocol's own SDK takes as its base URL: with `/v1` for OpenAI, without for Anthropic."""
     api_key: SecretStr | None = None

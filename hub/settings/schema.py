@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from adapters.registry import BUILT_IN
 from hub.settings import ide
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.model import Settings
@@ -35,6 +36,7 @@ def settings_schema() -> Json:
             if name in node["properties"]:
                 node["properties"][name]["additionalProperties"] = {"type": ["string", "number", "boolean"]}
     _name_known_providers(definitions)
+    _name_built_in_protocols(definitions["ProviderSettings"])
     _add_other_spellings(definitions["McpServerSettings"])
     for name in EMPTY_MEANS_NOTHING_SAID:
         section = schema["properties"][name]
@@ -84,6 +86,12 @@ def _name_known_providers(definitions: Json) -> None:
         provider.pop("type", None)
         provider.pop("minLength", None)
         provider["anyOf"] = [{"enum": list(KNOWN_PROVIDERS)}, {"type": "string", "minLength": 1}]
+
+
+def _name_built_in_protocols(provider: Json) -> None:
+    """An editor offers these; it cannot know which others are installed."""
+    options = [{"enum": list(BUILT_IN)}, {"type": "string", "minLength": 1}, {"type": "null"}]
+    provider["properties"]["protocol"]["anyOf"] = options
 
 
 def _add_other_spellings(server: Json) -> None:

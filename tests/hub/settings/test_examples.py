@@ -54,7 +54,7 @@ WRONG: list[dict[str, Any]] = [
     {"server": {"port": 70000}},
     {"groups": {"g": {"model": "m", "provider": "openai", "tempeture": 1}}},
     {"mcpServers": {"s": {"command": "x", "typ": "stdio"}}},
-    {"providers": {"p": {"protocol": "smtp"}}},
+    {"providers": {"p": {"protocol": 5}}},
     {"keys": {"me": 1}},
     {"keys": "abc"},
 ]

@@ -293,6 +293,12 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "must be one line of ASCII characters, and not empty at keys.key-1.key (line 1)",
     ),
     (
+        "unknown protocol",
+        "providers:\n  p: {protocol: antropic, base_url: https://x}\n",
+        "must be one of `openai`, `openai-responses`, `anthropic`, `gemini` or `ollama`, not `antropic` "
+        "at providers.p.protocol (line 2): did you mean `anthropic`?",
+    ),
+    (
         "unknown type",
         "mcpServers:\n  s: {type: grpc, url: https://a/mcp}\n",
         "must be one of `stdio`, `http` or `sse`, not `grpc` at mcpServers.s.type (line 2)",
