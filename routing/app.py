@@ -168,9 +168,13 @@ class _ChatApp:
     def _no_route(self, path: str, method: str) -> Answer:
         if method in ("GET", "HEAD") and self._is_door(path):
             return json_answer(200, [], b'{"status":"ok"}')
-        message = f"there is nothing at {path[:200]}. Paths: {', '.join(self._routes.paths())}"
-        message += "; each also below /{group} and /" + SWITCH
-        return self._error(self._routes.nearest(path), ChatError("not_found", message, 404))
+        codec = self._routes.nearest(path)
+        paths = ", ".join(dict.fromkeys(route.path for route in codec.routes))
+        message = (
+            f"there is nothing at {path[:200]}. {codec.title} has {paths}; "
+            f"each also below /{{group}} and /{SWITCH}"
+        )
+        return self._error(codec, ChatError("not_found", message, 404))
 
     def _is_door(self, path: str) -> bool:
         """What clients ask to see whether somebody is there: a base URL as they know it, or below it

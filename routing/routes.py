@@ -118,11 +118,6 @@ class RouteTable:
                     best, most = codec, shared
         return best
 
-    def paths(self) -> list[str]:
-        """All paths without prefix, for people."""
-        templates = (f"{each.head}{{model}}{each.tail}" for each in self._templates)
-        return sorted({*self._exact, *templates})
-
 
 def _split(path: str) -> tuple[str, str]:
     """The first segment, and the rest with its slash; "" where there is none."""

@@ -8,6 +8,7 @@ import json
 import httpx
 import pytest
 
+from adapters.registry import codec
 from routing.app import error_body
 from routing.table import Table, Target
 from tests.routing.samples import SAMPLES, error_message
@@ -129,7 +130,8 @@ async def test_paths_that_nobody_has() -> None:
             answer = await client.get(hub.url + path)
             assert answer.status_code == 404
             message = error_message(SAMPLES[protocol], answer.json())
-            assert "/v1/chat/completions" in message
+            assert codec(protocol).title in message, "its own paths, as the nearest"
+            assert codec(protocol).routes[0].path in message
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
