@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench import chat, tools
+from bench import chat, conversion, tools
 
 README = Path(__file__).parent / "README.md"
 
@@ -35,12 +35,33 @@ the floor's, 1 is as fast. The upstream is free, so all time is the gateway's. C
 The server has ten tools.
 
 {tools}
+
+## Conversion
+
+CPU time in microseconds in one process, without any network: a request parsed, decoded, encoded and written,
+and one chunk of a {chunks}-chunk stream decoded and encoded. The large request has 40 tools and 60 messages
+with calls of tools, as a coding agent sends. Within one protocol the hub passes bodies through: that figure
+is what a group with parameters costs.
+
+{conversion}
 """
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---", *("---:" for _ in head[1:])), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def conversion_table(*, rounds: int, seconds: float) -> str:
+    rows = list(conversion.run(rounds=rounds, seconds=seconds))
+    named = [(f"{row.client} → {row.target}", row) for row in rows]
+    return table(
+        ("client → target", *(f"{size}, µs" for size in conversion.SIZES), "chunk, µs"),
+        (
+            (name, *(f"{each:,.0f}" for each in row.requests), f"{row.chunk:.1f}")
+            for name, row in (*named, ("the most that a conversion takes", conversion.worst(rows)))
+        ),
+    )
 
 
 def main() -> None:
@@ -70,13 +91,24 @@ def main() -> None:
             for row in tools.run(count=count)
         ),
     )
-    print(tools_table)
+    print(tools_table, "\n")
+    rounds, seconds = (1, 0.01) if quick else (5, 0.1)
+    converted = conversion_table(rounds=rounds, seconds=seconds)
+    print(converted)
     if not quick:
         machine = (
             f"Measured on {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, "
             f"{platform.machine()}, Python {platform.python_version()}."
         )
-        README.write_text(_TEXT.format(machine=machine, chat=chat_table, tools=tools_table))
+        README.write_text(
+            _TEXT.format(
+                machine=machine,
+                chat=chat_table,
+                tools=tools_table,
+                conversion=converted,
+                chunks=conversion.CHUNKS,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+"""The benchmark of conversions measures what it says: every pair, requests of these sizes, whole streams."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.jsontext import dump_bytes
+from adapters.registry import BUILT_IN, codec
+from bench import conversion
+
+SIZES = {"1 KB": (900, 1_400), "20 KB": (18_000, 24_000), "200 KB": (190_000, 220_000)}
+
+
+@pytest.mark.parametrize("protocol", BUILT_IN)
+@pytest.mark.parametrize("size", conversion.SIZES)
+def test_requests_have_the_size_of_their_heading(protocol: str, size: str) -> None:
+    request = conversion.request(*conversion.SIZES[size])
+    body = dump_bytes(codec(protocol).encode_request(request, conversion.TARGET).body)
+    least, most = SIZES[size]
+    assert least <= len(body) <= most
+
+
+def test_every_pair_is_measured() -> None:
+    rows = list(conversion.run(rounds=1, seconds=1e-6))
+    assert {(row.client, row.target) for row in rows} == {(one, two) for one in BUILT_IN for two in BUILT_IN}
+    assert all(len(row.requests) == len(conversion.SIZES) for row in rows)
+    most = conversion.worst(rows)
+    assert most.chunk == max(row.chunk for row in rows if row.client != row.target)
