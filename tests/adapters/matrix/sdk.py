@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_args
 
+import httpx
 import ollama
 from anthropic._streaming import SSEDecoder
 from anthropic.lib.streaming._beta_messages import accumulate_event
@@ -24,8 +25,6 @@ from openai.types.chat import completion_create_params as chat_params
 from openai.types.responses import Response, ResponseStreamEvent, response_create_params
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import get_type_hints, is_typeddict
-
-import httpx
 
 adapter = cache(TypeAdapter)
 
