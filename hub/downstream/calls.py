@@ -25,11 +25,12 @@ CURRENT_CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("hub_
 """The call in whose context a message was sent. The SDK's HTTP transport carries the context over
 to what arrives on that request's own response stream, which binds questions exactly."""
 
-_CAPABILITY_FOR = {
+CAPABILITY_FOR = {
     "elicitation/create": "elicitation",
     "sampling/createMessage": "sampling",
     "roots/list": "roots",
 }
+"""Which capability of a client each question of a server needs."""
 
 
 class Caller(ABC):
@@ -57,7 +58,7 @@ class Caller(ABC):
 
     def refusal(self, server: str, method: str) -> MCPError | None:
         """Why the server must not ask this client, or `None`."""
-        capability = _CAPABILITY_FOR.get(method)
+        capability = CAPABILITY_FOR.get(method)
         if capability is None:
             return MCPError(METHOD_NOT_FOUND, f"the hub does not relay {method}", method)
         if self.capabilities.get(capability) is None:

@@ -8,10 +8,12 @@ from typing import Any
 from mcp.server.connection import Connection, allowed_log_levels
 from mcp.server.context import ServerRequestContext
 from mcp.shared.dispatcher import DispatchContext
+from mcp.shared.exceptions import MCPError
 from mcp_types import LOG_LEVEL_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from hub.downstream import Caller
+from hub.downstream.calls import CAPABILITY_FOR
 from hub.endpoints.connections import LegacyClient
 from hub.endpoints.parking import Questions
 
@@ -45,6 +47,8 @@ class EndpointCaller(Caller):
         meta = (context.params or {}).get("_meta") or {}
         self._token = meta.get("progressToken")
         self.questions = Questions()
+        self.lacking: dict[str, dict[str, Any]] = {}
+        """What the server would have needed of the client, in the form of `requiredCapabilities`."""
         self.protocol_version = context.protocol_version
         self.capabilities = (
             capabilities.model_dump(by_alias=True, mode="json", exclude_none=True) if capabilities else {}
@@ -74,6 +78,13 @@ class EndpointCaller(Caller):
                 if params.get("level") not in self._levels:
                     return
         await self._channel.notify(method, params)
+
+    def refusal(self, server: str, method: str) -> MCPError | None:
+        refusal = super().refusal(server, method)
+        capability = CAPABILITY_FOR.get(method)
+        if refusal is not None and capability is not None and self.capabilities.get(capability) is None:
+            self.lacking[capability] = {}
+        return refusal
 
     def continue_as(self, other: EndpointCaller) -> None:
         """The client has sent its request again: notifications belong to the new one now."""

@@ -16,7 +16,7 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.methods import INPUT_REQUIRED_METHODS
 
 from hub.catalog import Item, View
@@ -193,6 +193,10 @@ class Handlers:
             return await self._servers.request(server, context.method, params, caller)
         except DownstreamError as error:
             raise MCPError(INTERNAL_ERROR, str(error)) from error
+        except MCPError as error:
+            if caller.stateless and caller.lacking:
+                raise _lacking(server, caller, error) from error
+            raise
 
     async def _pass_on_stateless(
         self, context: Context, server: str, params: Params, caller: EndpointCaller
@@ -218,6 +222,19 @@ class Handlers:
             code = INVALID_PARAMS if is_modern(context) else _RESOURCE_NOT_FOUND
             raise MCPError(code, f"Resource not found: {uri}", {"uri": uri})
         return place
+
+
+def _lacking(server: str, caller: EndpointCaller, error: MCPError) -> MCPError:
+    """What 2026-07-28 has a server say that cannot do without a capability of the client.
+
+    An older server has only heard that its question was refused, and fails in words of its own.
+    https://github.com/modelcontextprotocol/modelcontextprotocol/pull/2575
+    """
+    what = ", ".join(caller.lacking)
+    message = f"the client does not offer {what}, which server {server!r} asked for: {error.error.message}"
+    return MCPError(
+        MISSING_REQUIRED_CLIENT_CAPABILITY, message, {"requiredCapabilities": dict(caller.lacking)}
+    )
 
 
 def _raw(

@@ -17,6 +17,7 @@ from mcp.client.session import ClientRequestContext
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
+from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY
 
 from hub.settings.model import McpServerSettings
 from tests.hub.mcp.harness import (
@@ -158,6 +159,20 @@ async def test_a_question_that_cannot_be_asked_is_refused_by_name(downstream: st
         client = await stack.enter_async_context(hub.client(era, "x"))
         with pytest.raises(MCPError, match=r"does not offer elicitation|not supported"):
             await client.call_tool("ask")
+
+
+@pytest.mark.parametrize("downstream", ["stdio legacy", "http legacy", "sse legacy"])
+async def test_a_2026_client_learns_which_capability_an_older_server_needs(downstream: str) -> None:
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(running({"x": server(stack, downstream)}))
+        client = await stack.enter_async_context(hub.client("modern", "x"))
+        with pytest.raises(MCPError, match="server 'x' asked for") as raised:
+            await client.call_tool("sample")
+        assert raised.value.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY
+        assert raised.value.error.data == {"requiredCapabilities": {"sampling": {}}}
+        with pytest.raises(MCPError) as other:
+            await client.call_tool("fail")
+        assert other.value.error.code == -32055, "an error that has nothing to do with it is left alone"
 
 
 @pytest.mark.parametrize("downstream", ["stdio modern", "http modern"])
