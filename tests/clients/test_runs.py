@@ -31,7 +31,9 @@ class Bench:
     upstream: Upstream
     installed: Installed
 
-    def run(self, client: Client, target: str, plan: Plan, home: Path) -> Outcome:
+    def run(self, client: Client, target: str, plan: Plan, home: Path, *features: str) -> Outcome:
+        for feature in features:  # nothing older may stand for a run that fails in between
+            record(client.name, client.package, target, feature, "the run did not come to its end")
         self.upstream.plans[plan.tag] = plan
         self.upstream.faults.clear()
         (home / "work").mkdir(parents=True)
@@ -86,7 +88,9 @@ def test_loop(bench: Bench, client: Client, target: str, home: Path) -> None:
         ),
         query=client.query,
     )
-    outcome = bench.run(client, target, plan, home)
+    signed = ("thinking",) if target in SIGNED else ()
+    features = ("answer", *signed, *(step.feature for step in plan.steps))
+    outcome = bench.run(client, target, plan, home, *features)
     problems: dict[str, str] = {}
     told = why(outcome, plan, bench)
     for step in plan.steps:
@@ -103,13 +107,13 @@ def test_loop(bench: Bench, client: Client, target: str, home: Path) -> None:
         "answer",
         problems.get("answer") and f"{problems['answer']}; {told}",
     )
-    if target in SIGNED:
+    for feature in signed:
         lost = (
             None
             if plan.replayed
             else "the client sends the thinking back without its signature, or not at all"
         )
-        record(client.name, client.package, target, "thinking", lost)
+        record(client.name, client.package, target, feature, lost)
     assert not problems, f"{problems}\n{told}\n{bench.hub.log[-1500:]}"
 
 
@@ -138,7 +142,7 @@ def judge(
 @every_cell
 def test_busy_upstream(bench: Bench, client: Client, target: str, home: Path) -> None:
     plan = Plan(failures=[503])
-    outcome = bench.run(client, target, plan, home)
+    outcome = bench.run(client, target, plan, home, "busy")
     assert not plan.failures
     good = (outcome.status == 0 and outcome.says(plan.word)) or reported(outcome)
     problem = None if good else "neither an answer nor an error"
@@ -148,7 +152,7 @@ def test_busy_upstream(bench: Bench, client: Client, target: str, home: Path) ->
 @every_cell
 def test_refusal(bench: Bench, client: Client, target: str, home: Path) -> None:
     plan = Plan(refuse=400)
-    outcome = bench.run(client, target, plan, home)
+    outcome = bench.run(client, target, plan, home, "refused")
     problem = None if reported(outcome) else "the refusal is not reported"
     judge(client, target, "refused", outcome, problem, why(outcome, plan, bench))
 
@@ -156,7 +160,7 @@ def test_refusal(bench: Bench, client: Client, target: str, home: Path) -> None:
 @every_cell
 def test_stream_that_breaks_off(bench: Bench, client: Client, target: str, home: Path) -> None:
     plan = Plan(cut=1)
-    outcome = bench.run(client, target, plan, home)
+    outcome = bench.run(client, target, plan, home, "cut")
     assert not plan.cut
     # Half an answer with a good end would be a lie: the word is in the second half.
     good = outcome.says(plan.word) or outcome.status != 0 or tells_error(outcome)

@@ -55,6 +55,7 @@ def stream(reply: Reply, model: str) -> Iterator[str]:
     begun = {**end, "content": [], "stop_reason": None, "usage": {"input_tokens": 50, "output_tokens": 1}}
     yield event({"type": "message_start", "message": begun})
     yield event({"type": "ping"})
+    empty: Json
     for index, block in enumerate(end["content"]):
         match block["type"]:
             case "thinking":

@@ -15,7 +15,7 @@ END = {"done": True, "done_reason": "stop", "prompt_eval_count": 50, "eval_count
 def read(body: Json) -> Asked:
     tools = tuple(Tool(tool["function"]["name"]) for tool in body.get("tools") or [])
     called: list[str] = []
-    results = []
+    results: list[tuple[str, str]] = []
     for message in body["messages"]:
         called += [call["function"]["name"] for call in message.get("tool_calls") or []]
         if message["role"] == "tool":
