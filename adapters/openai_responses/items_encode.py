@@ -70,8 +70,9 @@ class _Encoder:
                 case Opaque() if part.protocol != notes.PROTOCOL or _is_content(part):
                     content.append(part)
                     continue
-            self._content(message, content)
-            content = []
+            if content:
+                self._content(message, content)
+                content = []
             self._item(part)
         if content or not message.parts:
             self._content(message, content)
