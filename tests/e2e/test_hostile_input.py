@@ -1,6 +1,7 @@
 """Random and malformed bodies, headers and paths at the endpoints of the real program.
 
-`tests/routing/test_hostile.py` has five hundred for each endpoint, in one process. Whatever comes, the answer is a 4xx in the client's own protocol, never a 500 and never a traceback.
+Whatever comes, the answer is a 4xx in the client's own protocol, never a 500 and never a traceback.
+`tests/routing/test_hostile.py` has five hundred for each endpoint, in one process.
 """
 
 from __future__ import annotations
