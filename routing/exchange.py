@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from adapters.call_ids import FreshIds, FreshIdsDecoder
 from adapters.canonical import ChatError, ChatResponse, Usage
 from adapters.codec import Reply, StreamDecoder
 from adapters.compat import CallsDecoder, DeclaredTools, response_with_calls
@@ -91,13 +92,18 @@ class Exchange(Inquiry):
     def response(self, way: Way, document: dict[str, Any]) -> ChatResponse:
         """An upstream's whole answer. Raises InvalidResponse."""
         response = way.codec.decode_response(document)
-        tools = self._callable_tools()
-        return response_with_calls(response, tools, self.services.new_id()) if tools else response
+        if tools := self._callable_tools():
+            response = response_with_calls(response, tools, self.services.new_id())
+        return self._fresh_ids().response(response) if self.request().tools else response
 
     def stream_decoder(self, way: Way) -> StreamDecoder:
         decoder = way.codec.stream_decoder()
-        tools = self._callable_tools()
-        return CallsDecoder(decoder, tools, self.services.new_id()) if tools else decoder
+        if tools := self._callable_tools():
+            decoder = CallsDecoder(decoder, tools, self.services.new_id())
+        return FreshIdsDecoder(decoder, self._fresh_ids()) if self.request().tools else decoder
+
+    def _fresh_ids(self) -> FreshIds:
+        return FreshIds(self.request(), self.services.new_id())
 
     def _callable_tools(self) -> DeclaredTools | None:
         """The tools whose calls are looked for in the text of the answer."""
