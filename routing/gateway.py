@@ -96,7 +96,7 @@ class Gateway:
         try:
             prepared = self.prepared(table)
             match call.route.operation:
-                case "chat":
+                case "chat" | "compact":
                     return await self._exchange(prepared, call).run(receive_chat)
                 case "count_tokens":
                     return await self._count(self._exchange(prepared, call))
@@ -108,8 +108,6 @@ class Gateway:
                     return self._version(call)
                 case "embeddings":
                     return await self._exchange(prepared, call).run(receive_embeddings)
-                case "compact":
-                    return await self._exchange(prepared, call).run(receive_plain)
         except RoutingError as error:
             return self.error(call, error.error)
         except AdapterError as error:

@@ -41,7 +41,7 @@ class Inquiry:
         self.peeked = peeked
         self.model = model
         """The model's name as the client sent it; "": none."""
-        self.is_chat = call.route.operation == "chat"
+        self.is_chat = call.route.operation in ("chat", "compact")
         self._request: ChatRequest | None = None
         self._embedding_request: EmbeddingRequest | None = None
 

@@ -139,3 +139,22 @@ async def test_a_client_that_wants_a_stream_gets_it_from_an_upstream_that_answer
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith(ours.stream_type)
     assert text_of(answer.content) == TEXT
+
+
+@pytest.mark.parametrize("target_protocol", [name for name in SAMPLES if name != "openai-responses"])
+async def test_compacting_by_a_target_that_cannot(target_protocol: str) -> None:
+    """The model is asked for a summary, which comes back as the item that the client expects."""
+    theirs = SAMPLES[target_protocol]
+    body = {"model": "any", "input": [{"role": "user", "content": "A long story."}]}
+    async with (
+        scripted(answers(theirs.answer)) as upstream,
+        serving(simple_table(target_protocol, upstream.url)) as hub,
+        httpx.AsyncClient() as client,
+    ):
+        answer = await client.post(f"{hub.url}/g/v1/responses/compact", json=body)
+        assert answer.status_code == 200, answer.text
+        output = answer.json()["output"]
+        assert output[-1]["type"] == "compaction"
+        again = await client.post(f"{hub.url}/g/v1/responses", json={"model": "any", "input": output})
+    assert again.status_code == 200, again.text
+    assert TEXT in upstream.requests[1].body.decode()
