@@ -68,7 +68,9 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
             raise InvalidResponse("neither `message` nor `response`", where="message")
         message = {"content": body["response"], "thinking": body.get("thinking")}
     parts = list(message_parts(message, str(body.get("created_at") or "")))
-    rest = {key: value for key, value in body.items() if key not in _TOP}
+    rest = {key: value for key, value in body.items() if key not in _TOP and key not in _DURATIONS}
+    if durations := {key: body[key] for key in _DURATIONS if key in body}:
+        rest["_durations"] = durations  # how long it took is no part of the answer: a note, and no loss
     return ChatResponse(
         id="",
         model=str(body.get("model") or ""),
@@ -169,13 +171,15 @@ def as_reply(message: dict[str, Any], reply: Reply) -> dict[str, Any]:
 def tail(finish: FinishReason, usage: Usage | None, extensions: Extensions) -> dict[str, Any]:
     """What the last object has besides."""
     counted = usage or Usage()
+    own = dict(extensions.get(PROTOCOL, {}))
     return {
         "done_reason": DONE_REASONS[finish.unified],
         "done": True,
         **dict.fromkeys(_DURATIONS, 1),
+        **own.pop("_durations", {}),
         "prompt_eval_count": counted.input_tokens,
         "eval_count": counted.output_tokens,
-        **extensions.get(PROTOCOL, {}),
+        **own,
     }
 
 
