@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ _STREAM_TYPES = (
 )
 _SSE_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _LONGEST_OPENING = 2**16
+_SLICE = 512
 _BEFORE_CONTENT = (StreamStart, UsageUpdate, KeepAlive)
 _CONTENT_KEYS = frozenset(
     (
@@ -68,13 +70,20 @@ class Opening:
 
 
 async def opening(
-    upstream: UpstreamAnswer, decoder: StreamDecoder, patience: float, first: bytes = b""
+    upstream: UpstreamAnswer,
+    decoder: StreamDecoder,
+    patience: float,
+    first: bytes = b"",
+    *,
+    look_only: bool = False,
 ) -> Opening:
     """Read until the first event that tells something, so that an error can still get a status.
 
-    After `patience` seconds of silence the stream begins as it is. Raises UpstreamFault.
+    After `patience` seconds of silence the stream begins as it is. `look_only`: the decoder is not needed
+    any more, so no more is decoded than it takes. Raises UpstreamFault.
     """
-    begun = Opening(first, decoder.feed(first) if first else [])
+    feed = partial(_look, decoder) if look_only else decoder.feed
+    begun = Opening(first, feed(first) if first else [])
     while not any(not isinstance(event, KeepAlive) for event in begun.events):
         if len(begun.data) > _LONGEST_OPENING:
             break
@@ -83,11 +92,21 @@ async def opening(
         except Silence:
             break
         begun.data += data
-        begun.events += decoder.feed(data) if data else decoder.close()
+        begun.events += feed(data) if data else decoder.close()
         if not data:
             begun.ended = True
             break
     return begun
+
+
+def _look(decoder: StreamDecoder, data: bytes) -> list[StreamEvent]:
+    """The events up to the first one with content. A read may have brought the whole answer."""
+    events: list[StreamEvent] = []
+    for start in range(0, len(data), _SLICE):
+        events += decoder.feed(data[start : start + _SLICE])
+        if any(not isinstance(event, _BEFORE_CONTENT) for event in events):
+            break
+    return events
 
 
 def read_document(body: bytes) -> dict[str, Any]:

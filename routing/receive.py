@@ -136,7 +136,7 @@ async def _streamed(
     exchange: Exchange, way: Way, upstream: UpstreamAnswer, first: bytes, *, through: bool
 ) -> Answer:
     decoder = way.codec.stream_decoder() if through else exchange.stream_decoder(way)
-    begun = await opening(upstream, decoder, exchange.services.keep_alive, first)
+    begun = await opening(upstream, decoder, exchange.services.keep_alive, first, look_only=through)
     if (error := begun.failure()) is not None:
         raise exchange.failed(error)
     exchange.began()
