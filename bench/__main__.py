@@ -17,7 +17,7 @@ _TEXT = """\
 # Benchmark
 
 `make bench` measures the hub against what it stands between and writes this page; `make bench-quick` does
-the same in less than a minute and only prints. Everything runs on one machine, in turns, so the ratios
+the same in about a minute and only prints. Everything runs on one machine, in turns, so the ratios
 are worth more than the figures. Each chat answer is checked to be right and whole.
 
 {machine}
@@ -66,9 +66,9 @@ def conversion_table(*, rounds: int, seconds: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less than a minute, and nothing is written")
+    parser.add_argument("--quick", action="store_true", help="about a minute, and nothing is written")
     quick = parser.parse_args().quick
-    rounds, seconds, count = (1, 1.0, 50) if quick else (5, 3.0, 300)
+    rounds, seconds, count = (1, 1.0, 50) if quick else (3, 2.0, 300)
     chat_table = table(
         ("scenario", "hub, answers/s", "floor, answers/s", "ratio", "hub, CPU µs", "floor, CPU µs"),
         (

@@ -115,7 +115,7 @@ def test_every_section_and_parameter_is_told() -> None:
         assert re.search(rf"\b{name}\b", CONFIGURATION), name
 
 
-@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, heading in re.findall(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text()):
         path = (page.parent / target) if target else page
