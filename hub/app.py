@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -188,10 +188,3 @@ class _Patient:
 
     async def close(self) -> None:
         await self._upstream.close()
-
-
-@asynccontextmanager
-async def running(load: Callable[[], LoadedSettings]) -> AsyncIterator[Hub]:
-    """A hub for the time of a block: for tests and other programs."""
-    async with Hub(load) as hub:
-        yield hub
