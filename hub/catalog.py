@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hub.downstream.listing import Definition, Kind, Listing
-from hub.settings.model import ProfileSettings
+from hub.settings.mcp import ProfileSettings
 
 LONGEST_NAME = 64
 """Clients refuse longer names, or other characters than these (MCP clients: 60-64, `[a-zA-Z0-9_-]`)."""

@@ -18,8 +18,10 @@ import httpx
 from hub import SERVER_NAME
 from hub.settings import LoadedSettings, load_settings
 from hub.settings.checks import is_loopback
+from hub.settings.groups import GroupSettings
 from hub.settings.known_providers import KNOWN_PROVIDERS, KnownProvider
-from hub.settings.model import GroupSettings, ProtocolName, ServerSettings
+from hub.settings.providers import ProtocolName
+from hub.settings.server import ServerSettings
 
 PROBE_SECONDS = 0.6
 QUICKSTART = "hub serve --config configs/quickstart.yaml"

@@ -22,7 +22,7 @@ from hub.catalog import Catalog, Item, Names, View
 from hub.downstream import Caller, DownstreamServer, Listing, NoCaller, ServerStatus, Watchdog
 from hub.downstream.errors import DownstreamError, Unavailable
 from hub.endpoints import Endpoint
-from hub.settings.model import McpServerSettings, ProfileSettings
+from hub.settings.mcp import McpServerSettings, ProfileSettings
 
 _GRACE_SECONDS = 1.5
 """How long a settings change waits for its new servers, so that clients are told once.

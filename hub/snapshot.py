@@ -12,9 +12,10 @@ from types import MappingProxyType
 from pydantic import SecretStr
 
 from hub.settings import LoadedSettings, Problem, Settings, SettingsError
+from hub.settings.groups import GroupSettings, TargetSettings
+from hub.settings.groups import Parameters as ParameterSettings
 from hub.settings.known_providers import KNOWN_PROVIDERS
-from hub.settings.model import GroupSettings, ProviderSettings, TargetSettings
-from hub.settings.model import Parameters as ParameterSettings
+from hub.settings.providers import ProviderSettings
 from routing.table import Group, Parameters, Provider, Table, Target, Timeouts
 
 

@@ -12,8 +12,8 @@ import pytest
 from hub.cli.commands import COMMANDS
 from hub.cli.run import build_app
 from hub.settings import Settings, load_settings
+from hub.settings.groups import Parameters
 from hub.settings.known_providers import KNOWN_PROVIDERS
-from hub.settings.model import Parameters
 from hub.snapshot import build_table, embedded_providers
 from tests.hub.settings.test_examples import dummy_environment
 

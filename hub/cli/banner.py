@@ -9,7 +9,7 @@ import httpx
 
 from hub.cli.client import NAME
 from hub.settings import LoadedSettings
-from hub.settings.model import ServerSettings
+from hub.settings.server import ServerSettings
 
 _USUAL_PORT = ServerSettings().port
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104

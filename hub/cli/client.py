@@ -13,7 +13,7 @@ import httpx
 from hub.cli.errors import CommandError, UsageError
 from hub.cli.options import Reach
 from hub.settings import LoadedSettings, SettingsError, load_settings
-from hub.settings.model import ServerSettings
+from hub.settings.server import ServerSettings
 
 NAME = "ccproxy-hub"
 _TIMEOUT = httpx.Timeout(10, connect=2)

@@ -10,7 +10,7 @@ from hub.downstream.http import http_streams, sse_streams
 from hub.downstream.session import Streams
 from hub.downstream.stdio import Child, stdio_streams
 from hub.downstream.watchdog import Watchdog
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 
 
 class Link:

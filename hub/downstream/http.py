@@ -20,7 +20,7 @@ from mcp_types import INTERNAL_ERROR
 
 from hub.downstream.errors import UNDELIVERED_MARK
 from hub.downstream.session import Streams
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 
 _LIBRARY_LEVELS = {
     # These log URLs with their query, and at debug level headers: both may carry a credential.

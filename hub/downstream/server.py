@@ -26,7 +26,7 @@ from hub.downstream.session import Session, open_session
 from hub.downstream.status import ServerState, ServerStatus
 from hub.downstream.subscriptions import Subscriptions
 from hub.downstream.watchdog import Watchdog
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 
 _FIRST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 60.0

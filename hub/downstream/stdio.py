@@ -33,7 +33,7 @@ from hub.downstream.errors import UNDELIVERED_MARK, Unavailable
 from hub.downstream.pipe import InputPipe
 from hub.downstream.session import Streams
 from hub.downstream.watchdog import Watchdog
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 
 _CHUNK = 256 * 1024
 _LONGEST_LOG_LINE = 4096

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from hub.embedded.events import Event, Failed, decode
 
 if TYPE_CHECKING:
-    from hub.settings.model import EmbeddedSettings
+    from hub.settings.providers import EmbeddedSettings
 
 _STOP_SECONDS = 2.0
 _LINE_LIMIT = 1 << 20

@@ -16,7 +16,7 @@ from hub.embedded.ports import ReservedPort
 from hub.embedded.progress import DownloadDisplay, suitable_display
 
 if TYPE_CHECKING:
-    from hub.settings.model import EmbeddedSettings
+    from hub.settings.providers import EmbeddedSettings
 
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 30.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hub.settings.model import ProtocolName
+from hub.settings.providers import ProtocolName
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import pytest
 
 from hub.embedded import EmbeddedServers, EmbeddedState
 from hub.embedded.events import Failed, Fetching, Loading, Ready, decode, encode
-from hub.settings.model import EmbeddedSettings
+from hub.settings.providers import EmbeddedSettings
 
 START_SECONDS = 90.0
 SMALL = EmbeddedSettings(context_size=1024)
@@ -183,7 +183,7 @@ async def test_aclose_leaves_no_process() -> None:
 PARENT = """
 import asyncio, sys
 from hub.embedded import EmbeddedServers
-from hub.settings.model import EmbeddedSettings
+from hub.settings.providers import EmbeddedSettings
 
 async def main():
     servers = EmbeddedServers()

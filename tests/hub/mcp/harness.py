@@ -19,7 +19,7 @@ import uvicorn
 from mcp import Client
 
 from hub.mcp_hub import McpHub
-from hub.settings.model import McpServerSettings, ProfileSettings
+from hub.settings.mcp import McpServerSettings, ProfileSettings
 
 EVERYTHING = Path(__file__).parents[2] / "servers" / "everything.py"
 ERAS = ("legacy", "modern")

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 from tests.hub.mcp.harness import running
 
 

@@ -19,7 +19,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY
 
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 from tests.hub.mcp.harness import (
     ERAS,
     MODES,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hub.catalog import LONGEST_NAME, Catalog, Names, UriTable, View
 from hub.downstream import Listing
-from hub.settings.model import ProfileSettings
+from hub.settings.mcp import ProfileSettings
 
 ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 words = st.text("ab_-.é/", min_size=1, max_size=6)

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from hub.settings.model import ProfileSettings
+from hub.settings.mcp import ProfileSettings
 from tests.hub.mcp.harness import (
     ERAS,
     Running,

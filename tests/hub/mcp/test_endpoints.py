@@ -15,7 +15,7 @@ from starlette.routing import Mount
 
 from hub.downstream import Caller, Listing
 from hub.mcp_hub import McpHub
-from hub.settings.model import ProfileSettings
+from hub.settings.mcp import ProfileSettings
 from tests.hub.mcp.harness import ERAS, running, stdio, text_of
 
 INITIALIZE = {

@@ -13,7 +13,7 @@ import pytest_asyncio
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from hub.settings.model import McpServerSettings, ProfileSettings
+from hub.settings.mcp import McpServerSettings, ProfileSettings
 from tests.hub.mcp.harness import ERAS, MODES, Running, json_of, raw_request, remote, running, stdio, text_of
 from tests.servers.everything import LINK_RESULT, LONG_NAME, VERBATIM_SCHEMA, Everything
 

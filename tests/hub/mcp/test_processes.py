@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from hub.settings.model import McpServerSettings
+from hub.settings.mcp import McpServerSettings
 from tests.hub.mcp.harness import (
     ERAS,
     EVERYTHING,
