@@ -28,6 +28,30 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in US dollars per million tokens. None: unknown, or no price of its own."""
+
+    input: float
+    output: float
+    cached: float | None = None
+    """Input read from the provider's prompt cache; None: as `input`."""
+    cache_write: float | None = None
+    """Input written into it; None: as `input`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one key, or one target, is given to do. None: no limit."""
+
+    requests: float | None = None
+    """Per minute."""
+    tokens: float | None = None
+    """Per minute, input and output together."""
+    concurrency: int | None = None
+    """At once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """Something with a chat API. `protocol` is a codec's name, `base_url` what its own SDK takes."""
 
@@ -39,6 +63,8 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
     """Sent with every request; they win over the hub's own."""
     timeouts: Timeouts = Timeouts()
+    limits: Limits | None = None
+    """Of each of its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +75,14 @@ class Target:
     model: str
     weight: float = 1.0
     """Share of the requests that begin here, relative to the group's other targets. 0: only a spare."""
+    priority: int = 0
+    """Lower ones are asked first; within one priority the group's strategy decides."""
+    price: Price | None = None
+    """None: unknown."""
+    limits: Limits | None = None
+    """Of this target, whatever key it is asked with."""
+    timeouts: Timeouts | None = None
+    """In place of the provider's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +108,42 @@ NO_PARAMETERS = Parameters()
 
 LossPolicy = Literal["allow", "warn", "refuse"]
 
+Strategy = Literal["weighted", "priority", "round_robin", "least_busy", "latency", "cheapest"]
+"""How a group orders its targets of one priority.
+
+weighted      drawn by weight
+priority      in the order they are written
+round_robin   in turn, as often as their weights say
+least_busy    the fewest requests in flight, relative to weight
+latency       the shortest time to the first token, as measured
+cheapest      the lowest price
+"""
+
+FallbackReason = Literal["unavailable", "context_window"]
+"""Why a group's fallback is asked: nobody answered; the conversation is too long for who was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """Keeping a conversation at the target and the key that it began with."""
+
+    ttl: float = 3600.0
+    """Seconds after a conversation's last request for which its place is remembered."""
+    header: str | None = None
+    """A further header, lower-case, whose value names the conversation."""
+    prefix: bool = True
+    """Whether a conversation that no header and no field names is known by its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How hard a group tries, before it tells the client that nobody answers."""
+
+    attempts: int = 10
+    """Requests sent upstream for one of the client's, fallback groups included."""
+    budget: float = 10.0
+    """Seconds in all to wait for a target that is cooling down, before it is asked again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -93,6 +163,12 @@ class Group:
     `refuse`: such a request is not sent."""
     tool_repair: bool = False
     """Whether calls that the model writes as text become calls."""
+    strategy: Strategy = "weighted"
+    fallback: str | None = None
+    """The group that is asked when nobody of this one answers."""
+    fallback_on: frozenset[FallbackReason] = frozenset({"unavailable"})
+    affinity: Affinity | None = None
+    retry: Retry = Retry()
 
 
 @dataclass(frozen=True, slots=True)
