@@ -52,6 +52,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """How a provider's certificate is checked, and which one is shown to it. Files are PEM."""
+
+    verify: bool = True
+    ca_file: str | None = None
+    """Who may sign its certificate; None: whom the system trusts."""
+    certificate: str | None = None
+    """The client's own, with its chain."""
+    key: str | None = None
+    """The certificate's private key; None: it is in the same file."""
+
+
+PLAIN_TLS = Tls()
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """Something with a chat API. `protocol` is a codec's name, `base_url` what its own SDK takes."""
 
@@ -65,6 +81,9 @@ class Provider:
     timeouts: Timeouts = Timeouts()
     limits: Limits | None = None
     """Of each of its keys."""
+    proxy: str | None = field(default=None, repr=False)
+    """URL of the HTTP proxy that its requests go through, user and password included."""
+    tls: Tls = PLAIN_TLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from typing import Protocol
@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from routing.policy import Fault
-from routing.table import Timeouts
+from routing.table import PLAIN_TLS, Timeouts, Tls
 
 _KEPT_IDLE = 30.0
 """Seconds that an unused connection is kept. Common servers close theirs after 60 and more."""
@@ -32,6 +32,8 @@ class UpstreamRequest:
     body: bytes
     timeouts: Timeouts
     method: str = "POST"
+    proxy: str | None = field(default=None, repr=False)
+    tls: Tls = PLAIN_TLS
 
 
 class UpstreamFault(Exception):
