@@ -9,24 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from routing.table import Limits
+
 WINDOW_SECONDS = 60
 CONCURRENCY_RETRY = 1.0
 """Seconds to wait where all places are taken: nobody knows when one becomes free."""
 
 What = Literal["requests", "tokens", "concurrency"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """None: no limit."""
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrency: int | None = None
-    """Requests at once. One counts until its answer has ended, also a stream's."""
-
-    def __bool__(self) -> bool:
-        return not (self.requests_per_minute is self.tokens_per_minute is self.concurrency is None)
 
 
 NO_LIMITS = Limits()
@@ -37,7 +26,7 @@ class Exceeded:
     """Which limit stands in the way, and in how many seconds it may not any more."""
 
     what: What
-    limit: int
+    limit: float
     retry_after: float
 
 
@@ -76,7 +65,7 @@ class Window:
         self._slots[self._latest % len(self._slots)] += amount
         self.total += amount
 
-    def seconds_until_below(self, now: float, limit: int) -> float:
+    def seconds_until_below(self, now: float, limit: float) -> float:
         """How long until the sum is less than `limit` if nothing is added; 0: it is."""
         self.advance(now)
         left = self.total
@@ -104,19 +93,14 @@ class Limiter:
     def exceeded(self, now: float) -> Exceeded | None:
         """What a request would be refused for at this moment, the longest wait first. Changes no count."""
         limits = self.limits
-        found = None
-        for what, limit, window in (
-            ("requests", limits.requests_per_minute, self._requests),
-            ("tokens", limits.tokens_per_minute, self._tokens),
-        ):
-            if limit is None:
-                continue
-            wait = window.seconds_until_below(now, limit)
-            if wait > 0 and (found is None or wait > found.retry_after):
-                found = Exceeded("requests" if what == "requests" else "tokens", limit, wait)
-        if found is None and limits.concurrency is not None and self.in_flight >= limits.concurrency:
-            found = Exceeded("concurrency", limits.concurrency, CONCURRENCY_RETRY)
-        return found
+        found: list[Exceeded] = []
+        if limits.requests is not None and (wait := self._requests.seconds_until_below(now, limits.requests)):
+            found.append(Exceeded("requests", limits.requests, wait))
+        if limits.tokens is not None and (wait := self._tokens.seconds_until_below(now, limits.tokens)):
+            found.append(Exceeded("tokens", limits.tokens, wait))
+        if not found and limits.concurrency is not None and self.in_flight >= limits.concurrency:
+            return Exceeded("concurrency", limits.concurrency, CONCURRENCY_RETRY)
+        return max(found, key=lambda one: one.retry_after, default=None)
 
     def admit(self, now: float) -> Exceeded | None:
         """Count a request that begins, or say why it may not. Each that may needs `release` at its end."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.limits import CONCURRENCY_RETRY, WINDOW_SECONDS, Exceeded, Limiter, Limits, Window
+from routing.limits import CONCURRENCY_RETRY, WINDOW_SECONDS, Exceeded, Limiter, Window
+from routing.table import Limits
 
 MINUTE = WINDOW_SECONDS
 
@@ -28,13 +29,13 @@ def refusals(limiter: Limiter, times: list[float]) -> list[str | None]:
     ("limits", "times", "expected"),
     [
         (Limits(), [0.0] * 1000, [None] * 1000),
-        (Limits(requests_per_minute=2), [5, 5, 5], [None, None, "requests"]),
-        (Limits(requests_per_minute=2), [0, 59, 59.9], [None, None, "requests"]),
-        (Limits(requests_per_minute=2), [0, 59, 61], [None, None, None]),
-        (Limits(requests_per_minute=2), [0, 30, 61, 62, 91], [None, None, None, "requests", None]),
-        (Limits(requests_per_minute=1), [0, 1e6, 1e6 + 1], [None, None, "requests"]),
-        (Limits(requests_per_minute=1), [100, 50, 161], [None, "requests", None]),  # the clock goes back
-        (Limits(requests_per_minute=0), [0, 61], ["requests", "requests"]),
+        (Limits(requests=2), [5, 5, 5], [None, None, "requests"]),
+        (Limits(requests=2), [0, 59, 59.9], [None, None, "requests"]),
+        (Limits(requests=2), [0, 59, 61], [None, None, None]),
+        (Limits(requests=2), [0, 30, 61, 62, 91], [None, None, None, "requests", None]),
+        (Limits(requests=1), [0, 1e6, 1e6 + 1], [None, None, "requests"]),
+        (Limits(requests=1), [100, 50, 161], [None, "requests", None]),  # the clock goes back
+        (Limits(requests=0), [0, 61], ["requests", "requests"]),
         (Limits(concurrency=1), [0, 0, 0], [None, None, None]),  # one after another
         (Limits(concurrency=0), [0], ["concurrency"]),
     ],
@@ -44,7 +45,7 @@ def test_requests(limits: Limits, times: list[float], expected: list[str | None]
 
 
 def test_what_is_refused_does_not_count() -> None:
-    limiter = Limiter(Limits(requests_per_minute=1))
+    limiter = Limiter(Limits(requests=1))
     assert refusals(limiter, [0, *range(1, 60), 61]) == [None, *["requests"] * 59, None]
 
 
@@ -59,7 +60,7 @@ def test_places_are_taken_until_the_end() -> None:
 
 
 def test_tokens_are_paid_afterwards() -> None:
-    limiter = Limiter(Limits(tokens_per_minute=100))
+    limiter = Limiter(Limits(tokens=100))
     limiter.used(10, 99)
     assert limiter.exceeded(10) is None
     limiter.used(20, 500)
@@ -69,26 +70,19 @@ def test_tokens_are_paid_afterwards() -> None:
 
 
 def test_the_longest_wait_is_told() -> None:
-    limiter = Limiter(Limits(requests_per_minute=1, tokens_per_minute=1, concurrency=1))
+    limiter = Limiter(Limits(requests=1, tokens=1, concurrency=1))
     assert limiter.admit(0) is None
     limiter.used(30, 5)
     assert limiter.exceeded(30) == Exceeded("tokens", 1, 61)
 
 
 def test_new_limits_keep_what_was_counted() -> None:
-    limiter = Limiter(Limits(requests_per_minute=10))
+    limiter = Limiter(Limits(requests=10))
     assert refusals(limiter, [0] * 5) == [None] * 5
-    limiter.limits = Limits(requests_per_minute=5)
+    limiter.limits = Limits(requests=5)
     assert refusals(limiter, [1]) == ["requests"]
     limiter.limits = Limits()
     assert refusals(limiter, [1]) == [None]
-
-
-@pytest.mark.parametrize(
-    ("limits", "anything"), [(Limits(), False), (Limits(concurrency=0), True), (Limits(1), True)]
-)
-def test_whether_there_are_any(limits: Limits, anything: bool) -> None:
-    assert bool(limits) is anything
 
 
 steps = st.lists(st.floats(0, 90, allow_nan=False), max_size=60)
@@ -96,7 +90,7 @@ steps = st.lists(st.floats(0, 90, allow_nan=False), max_size=60)
 
 @given(steps, st.integers(1, 8))
 def test_no_minute_has_more_than_the_limit(steps: list[float], limit: int) -> None:
-    limiter, now, admitted = Limiter(Limits(requests_per_minute=limit)), 0.0, []
+    limiter, now, admitted = Limiter(Limits(requests=limit)), 0.0, []
     for step in steps:
         now += step
         if limiter.admit(now) is None:
@@ -107,7 +101,7 @@ def test_no_minute_has_more_than_the_limit(steps: list[float], limit: int) -> No
 
 @given(steps, st.integers(1, 8))
 def test_retry_after_is_when_it_works_and_not_later(steps: list[float], limit: int) -> None:
-    limiter, now = Limiter(Limits(requests_per_minute=limit)), 0.0
+    limiter, now = Limiter(Limits(requests=limit)), 0.0
     for step in steps:
         now += step
         exceeded = limiter.admit(now)
@@ -129,7 +123,7 @@ def test_a_window_holds_the_last_minute(steps: list[tuple[float, int]]) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    limiter = Limiter(Limits(requests_per_minute=10**9))
+    limiter = Limiter(Limits(requests=10**9))
     size = sys.getsizeof(limiter._requests._slots)
     for number in range(100_000):
         limiter.admit(number / 7)
