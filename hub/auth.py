@@ -65,7 +65,7 @@ class Caller:
         return self.profiles is None or name in self.profiles
 
 
-ANYONE = Caller("anyone")
+ANYONE = Caller("")
 """The caller where the settings have no `keys`."""
 
 CALLER: ContextVar[Caller] = ContextVar("caller", default=ANYONE)

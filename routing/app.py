@@ -27,6 +27,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger("hub.routing")
 
 MAX_BODY_BYTES = 50 * 2**20
+_NO_STATE: dict[str, Any] = {}
 _WATCH_AFTER = 0.05
 """Seconds until a request is listened to for its client going away: most are done before."""
 
@@ -132,6 +133,7 @@ class _ChatApp:
         self, found: Found, endpoint: Endpoint, scope: Scope, headers: dict[bytes, bytes], body: bytes
     ) -> Call:
         services = self._gateway.services
+        caller = scope.get("state", _NO_STATE).get("caller")
         return call_at(
             found,
             endpoint,
@@ -140,6 +142,7 @@ class _ChatApp:
             body=body,
             id=services.new_id(),
             started=services.clock(),
+            caller=caller.name if caller is not None else "",
         )
 
     # ------------------------------------------------------------ answering

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from adapters.codec import Arrival, Codec, Route
@@ -13,6 +15,8 @@ _PROTOCOL_HEADERS = (b"anthropic-", b"openai-beta", b"x-openai-", b"x-goog-user-
 """Beginnings of the names of headers that protocols define. None of them carries a credential."""
 _CREDENTIALS = frozenset(("key", "api_key", "api-key", "access_token"))
 """Query parameters that carry the client's key; they never go upstream."""
+_PRODUCT = re.compile(rb"[\w.+-]+(?:/[A-Za-z][\w.+-]*)?")
+_LONGEST_NAME = 40
 _SSE = "alt=sse"
 """Asks Gemini for server-sent events; without it a stream is one JSON array."""
 
@@ -36,6 +40,10 @@ class Call:
     """On the services' clock."""
     compat: bool = False
     """Tools go upstream as text, and calls come back as text."""
+    caller: str = ""
+    """The name of the hub's key; "": the hub has none."""
+    client: str = ""
+    """The client program's short name."""
 
 
 def call_at(
@@ -47,6 +55,7 @@ def call_at(
     body: bytes,
     id: str,  # noqa: A002 - the field's name
     started: float,
+    caller: str = "",
 ) -> Call:
     """The call of a request to `endpoint`. `headers` have lower-case names."""
     codec, route = endpoint
@@ -68,7 +77,16 @@ def call_at(
         id=id,
         started=started,
         compat=found.compat,
+        caller=caller,
+        client=client_name(headers.get(b"user-agent", b"")),
     )
+
+
+@lru_cache(maxsize=256)
+def client_name(user_agent: bytes) -> str:
+    """The first product of a user agent, without its version: `claude-cli`, `OpenAI/Python`."""
+    match = _PRODUCT.match(user_agent[:_LONGEST_NAME])
+    return match[0].decode("ascii") if match is not None else ""
 
 
 def _protocol_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:

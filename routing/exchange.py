@@ -27,7 +27,7 @@ from routing.inquiry import Inquiry
 from routing.plan import Attempt, GroupPlan, Prepared, Way
 from routing.policy import FAULT_ERRORS, Rule, Step, after_fault, after_status, cooldown
 from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault
-from routing.usage import Record, Sink
+from routing.usage import Record, Sink, cost
 
 log = logging.getLogger("hub.routing")
 
@@ -77,6 +77,7 @@ class Exchange(Inquiry):
         self.services = services
         self.redactor = prepared.redactor
         self.usage: Usage | None = None
+        self.bytes_out = 0
         self.losses: tuple[str, ...] = ()
         self.tries = 0
         self.first_byte: float | None = None
@@ -176,7 +177,7 @@ class Exchange(Inquiry):
         except InvalidResponse as invalid:
             raise self.garbage(way, str(invalid)) from invalid
         except asyncio.CancelledError:
-            self.record(CLIENT_GONE, error="the client went away")
+            self.record(CLIENT_GONE, error="the client went away", kind="client_gone")
             raise
         finally:
             if upstream is not None and (answer is None or answer.stream is None):
@@ -236,7 +237,7 @@ class Exchange(Inquiry):
 
     def _tell(self, refused: Refused) -> Answer:
         error = refused.error
-        self.record(error.status, error=error.message)
+        self.record(error.status, error=error.message, kind=error.kind)
         headers = [*self.labels(), *refused.headers]
         if refused.raw is not None:
             return json_answer(error.status, headers, refused.raw)
@@ -260,11 +261,16 @@ class Exchange(Inquiry):
         if self.first_byte is None:
             self.first_byte = self.services.clock() - self.call.started
 
-    def record(self, status: int, *, stream: bool = False, error: str | None = None) -> None:
-        sink, way = self.services.sink, self.way
+    def record(
+        self, status: int, *, stream: bool = False, error: str | None = None, kind: str | None = None
+    ) -> None:
+        """Tell the sink, once. `kind` is that of the error."""
+        sink, way, usage = self.services.sink, self.way, self.usage
         if sink is None or self._recorded:
             return
         self._recorded = True
+        duration = self.services.clock() - self.call.started
+        price = way.target.price if way is not None else None
         sink(
             Record(
                 request_id=self.call.id,
@@ -277,12 +283,20 @@ class Exchange(Inquiry):
                 target_protocol=way.codec.name if way else "",
                 stream=stream,
                 passthrough=way is not None and self.passes_through(way),
-                usage=self.usage,
+                usage=usage,
+                estimated=usage is not None and usage.estimated,
+                cost=cost(usage, price) if usage is not None and price is not None else None,
+                time=self.services.now() - duration,
+                caller=self.call.caller,
+                client=self.call.client,
+                bytes_in=len(self.call.body),
+                bytes_out=self.bytes_out,
                 first_byte=self.first_byte,
-                duration=self.services.clock() - self.call.started,
+                duration=duration,
                 attempts=self.tries,
                 losses=self.losses,
                 error=error,
+                error_kind=kind,
             )
         )
 
