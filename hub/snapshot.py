@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import SecretStr
@@ -15,8 +16,11 @@ from hub.settings import LoadedSettings, Problem, Settings, SettingsError
 from hub.settings.groups import GroupSettings, TargetSettings
 from hub.settings.groups import Parameters as ParameterSettings
 from hub.settings.known_providers import KNOWN_PROVIDERS
-from hub.settings.providers import ProviderSettings
-from routing.table import Group, Parameters, Provider, Table, Target, Timeouts
+from hub.settings.providers import ProviderSettings, TlsSettings
+from routing.table import PLAIN_TLS, Group, Parameters, Provider, Table, Target, Timeouts, Tls
+from routing.tls import UnusableTls, tls_context
+
+_FILES = ("ca_file", "certificate", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,22 @@ def _provider(
         api_keys=_api_keys(name, own, environ),
         headers=MappingProxyType(_revealed(own.headers)),
         timeouts=Timeouts(**own.timeouts.model_dump()),
+        proxy=own.proxy.get_secret_value() if own.proxy is not None else None,
+        tls=_tls(name, own.tls),
     )
+
+
+def _tls(name: str, own: TlsSettings) -> Tls:
+    """Raises `SettingsError` for a file that cannot be used."""
+    files = {
+        field: str(Path(path).expanduser()) if (path := getattr(own, field)) else None for field in _FILES
+    }
+    tls = Tls(own.verify, **files)
+    try:
+        tls_context(tls)
+    except UnusableTls as error:
+        raise SettingsError([Problem(None, f"providers.{name}.tls.{error.option}", str(error))]) from error
+    return PLAIN_TLS if tls == PLAIN_TLS else tls
 
 
 def _api_keys(name: str, own: ProviderSettings, environ: Mapping[str, str]) -> tuple[str, ...]:

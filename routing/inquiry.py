@@ -15,7 +15,7 @@ from adapters.embeddings import EmbeddingRequest
 from adapters.errors import STATUS, Unsupported
 from adapters.jsontext import dump_bytes
 from adapters.losses import Loss, Losses
-from adapters.peek import Peek, replace_model
+from adapters.peek import Peek, exact, replace_model
 from routing.adjust import adjust, with_extra_body
 from routing.call import Call
 from routing.plan import GroupPlan, Way
@@ -48,7 +48,8 @@ class Inquiry:
     def request(self) -> ChatRequest:
         """As the client sent it. Raises InvalidRequest."""
         if self._request is None:
-            self._request = self.call.codec.decode_request(self.peeked.document, self.call.arrival)
+            document = exact(self.peeked.document, self.call.body)
+            self._request = self.call.codec.decode_request(document, self.call.arrival)
         return self._request
 
     def embedding_request(self) -> EmbeddingRequest:
@@ -116,7 +117,7 @@ class Inquiry:
         if "?" in path and query:  # the codec's own query stands for the client's
             path, query = path.partition("?")[0], query
         headers = way.headers(key, call.arrival.headers)
-        return UpstreamRequest(way.url(path, query), headers, body, way.timeouts)
+        return way.request(way.url(path, query), headers, body)
 
     def _convert(self, way: Way, key: int) -> Asked:
         """The request in the target's protocol."""
@@ -126,7 +127,7 @@ class Inquiry:
         adjusts = self.plan.adjusts and self.is_chat
         body = with_extra_body(encoded.body, self.plan.group) if adjusts else encoded.body
         headers = way.headers(key, encoded.headers)
-        request = UpstreamRequest(way.url(encoded.path), headers, dump_bytes(body), way.timeouts)
+        request = way.request(way.url(encoded.path), headers, dump_bytes(body))
         return Asked(request, encoded.losses)
 
     def _encoded(self, way: Way) -> Encoded:

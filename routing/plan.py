@@ -15,6 +15,7 @@ from routing.health import Health, Subject
 from routing.redact import Redactor, redactor_of
 from routing.resolve import weighted_order
 from routing.table import NO_PARAMETERS, Group, Provider, Table, Target, Timeouts
+from routing.upstream import UpstreamRequest
 
 _OWN_HEADERS = {
     "content-type": "application/json",
@@ -53,6 +54,10 @@ class Way(NamedTuple):
 
     def headers(self, key: int, protocol_headers: Mapping[str, str]) -> dict[str, str]:
         return {**_OWN_HEADERS, **protocol_headers, **self.credentials[key]}
+
+    def request(self, url: str, headers: Mapping[str, str], body: bytes) -> UpstreamRequest:
+        provider = self.target.provider
+        return UpstreamRequest(url, headers, body, self.timeouts, proxy=provider.proxy, tls=provider.tls)
 
     def model(self, client_model: str) -> str:
         return self.target.model or client_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from routing.table import Provider, Table
 
@@ -47,6 +47,10 @@ def _secrets(provider: Provider) -> Iterator[str]:
     if address.password:
         yield address.password
     yield from (value for _, value in parse_qsl(address.query))
+    proxy = urlsplit(provider.proxy or "")
+    if proxy.password:
+        yield proxy.password
+        yield unquote(proxy.password)
 
 
 def _forms(secret: str) -> Iterator[str]:

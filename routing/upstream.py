@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
 
 from routing.policy import Fault
 from routing.table import PLAIN_TLS, Timeouts, Tls
+from routing.tls import UnusableTls, tls_context
 
 _KEPT_IDLE = 30.0
 """Seconds that an unused connection is kept. Common servers close theirs after 60 and more."""
@@ -76,6 +78,18 @@ class Upstream(Protocol):
     async def close(self) -> None: ...
 
 
+_connected: ContextVar[bool] = ContextVar("connected", default=False)
+"""Whether the request at hand opened its connection itself."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells whether it had a connection at hand; aiohttp's own way, tracing, costs every request."""
+
+    async def _create_connection(self, *args: Any, **options: Any) -> Any:
+        _connected.set(True)
+        return await super()._create_connection(*args, **options)
+
+
 class AiohttpUpstream:
     """On aiohttp's client. It has to be used within one running event loop."""
 
@@ -86,16 +100,15 @@ class AiohttpUpstream:
         session = self._session or self._open()
         now = asyncio.get_running_loop().time
         started = now()
-        try:
-            return await self._ask(session, request, started)
-        except _CLOSED as error:
-            if now() - started > _STALE:
-                raise _fault(error) from error
-        # A kept connection that the server has closed meanwhile: nothing was read, so once more.
-        try:
-            return await self._ask(session, request, started)
-        except _CLOSED as error:
-            raise _fault(error) from error
+        while True:
+            _connected.set(False)
+            try:
+                return await self._ask(session, request, started)
+            except _CLOSED as error:
+                # A kept connection that the server has closed meanwhile: nothing was read, so once more.
+                # On one of its own the request may have been carried out: that is for the policy.
+                if _connected.get() or now() - started > _STALE:
+                    raise _fault(error) from error
 
     async def _ask(
         self, session: aiohttp.ClientSession, request: UpstreamRequest, started: float
@@ -111,7 +124,11 @@ class AiohttpUpstream:
                     headers=request.headers,
                     allow_redirects=False,
                     timeout=_connect_timeout(times.connect),
+                    proxy=None if request.proxy is None else _url(request.proxy),
+                    ssl=True if request.tls is PLAIN_TLS else tls_context(request.tls),
                 )
+        except UnusableTls as error:
+            raise UpstreamFault("connect", str(error)) from error
         except aiohttp.ConnectionTimeoutError as error:
             raise UpstreamFault("connect_timeout", f"no connection within {times.connect:g} s") from error
         except TimeoutError as error:
@@ -127,7 +144,7 @@ class AiohttpUpstream:
         return _AiohttpAnswer(response, times.idle, deadline)
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0,
             limit_per_host=0,
             ttl_dns_cache=60,
@@ -252,6 +269,13 @@ def _fault(error: Exception) -> UpstreamFault:
             return UpstreamFault("connect", "its TLS certificate is not trusted")
         case aiohttp.ClientSSLError():
             return UpstreamFault("connect", "the TLS handshake failed")
+        case aiohttp.ClientProxyConnectionError():
+            reason = error.os_error.strerror or "refused"
+            return UpstreamFault("connect", f"no connection to its proxy ({reason})")
+        case aiohttp.ClientHttpProxyError():
+            told = f"its proxy refused the connection ({error.status})"
+            remedy = ": check user and password in `proxy`" if error.status == 407 else ""
+            return UpstreamFault("connect", told + remedy)
         case aiohttp.ClientConnectorError():
             return UpstreamFault("connect", f"no connection ({error.os_error.strerror or 'refused'})")
         case aiohttp.ServerDisconnectedError():

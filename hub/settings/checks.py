@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -150,12 +151,31 @@ def _providers(document: Document, environ: Mapping[str, str]) -> None:
             continue
         if name not in KNOWN_PROVIDERS:
             _complete_provider(document, name, provider)
+        _proxy(document, (*path, "proxy"), provider.get("proxy"))
         if isinstance(base_url, str):
             _web_url(document, (*path, "base_url"), base_url)
             if urlsplit_or_none(base_url) and (urlsplit(base_url).query or urlsplit(base_url).fragment):
                 document.refuse(
                     (*path, "base_url"), "must end with its path", "leave out what follows `?` or `#`"
                 )
+
+
+def _proxy(document: Document, path: KeyPath, url: object) -> None:
+    if not isinstance(url, str) or path in document.problems:
+        return
+    parts = urlsplit_or_none(url)
+    if (
+        parts is None
+        or not parts.hostname
+        or parts.scheme not in ("http", "https", "socks4", "socks5", "socks5h")
+    ):
+        document.refuse(path, "must be the URL of a proxy", "write it as http://host:port")
+    elif parts.scheme != "http":
+        document.refuse(
+            path,
+            f"proxies that speak {parts.scheme} are not supported",
+            "give the address at which it speaks http:// (requests to https:// go through it encrypted)",
+        )
 
 
 def _advice(document: Document, environ: Mapping[str, str]) -> None:
@@ -317,6 +337,20 @@ def _browsers(document: Document, environ: Mapping[str, str]) -> None:
             )
 
 
+def _telemetry(document: Document, environ: Mapping[str, str]) -> None:
+    section = document.data.get("telemetry")
+    if not isinstance(section, dict) or str(section.get("enabled", "true")).lower() == "false":
+        return
+    if isinstance(endpoint := section.get("endpoint"), str):
+        _web_url(document, ("telemetry", "endpoint"), endpoint)
+    if find_spec("opentelemetry.exporter") is None or find_spec("opentelemetry.sdk") is None:
+        document.refuse(
+            ("telemetry",),
+            "traces need OpenTelemetry's SDK, which is not installed",
+            "pip install 'ccproxy-hub[telemetry]'",
+        )
+
+
 def _listed(path: KeyPath, values: object) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(values, str):
         yield path, values
@@ -342,5 +376,6 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     _keys,
     _listening,
     _browsers,
+    _telemetry,
     _advice,
 )

@@ -26,6 +26,19 @@ class TimeoutSettings(Model):
     """For the whole answer; none by default."""
 
 
+class TlsSettings(Model):
+    """TLS with a provider. Files are in PEM; a relative path counts from where the hub was started."""
+
+    verify: bool = True
+    """Whether its certificate is checked. Without it anyone on the way can read keys and chats."""
+    ca_file: str | None = None
+    """Who may sign its certificate; absent: whom the system trusts."""
+    certificate: str | None = None
+    """The hub's own certificate with its chain, for a provider that asks for one."""
+    key: str | None = None
+    """The certificate's private key, unencrypted; absent: it is in the same file."""
+
+
 class EmbeddedSettings(Model):
     """A llama.cpp server that the hub starts and stops itself."""
 
@@ -50,6 +63,9 @@ class ProviderSettings(Model):
     """Several keys, used in turn when one is refused or at its limit."""
     headers: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request."""
+    proxy: SecretStr | None = None
+    """HTTP proxy for its requests, `http://[user:password@]host:port`; the environment's are not used."""
+    tls: TlsSettings = TlsSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     embedded: EmbeddedSettings | None = None
     """Makes this provider a llama.cpp server that the hub itself runs."""

@@ -11,6 +11,23 @@ from hub.settings.base import Model, Strings
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
+class OverloadSettings(Model):
+    """How much the hub takes on at once. What is above a limit is told to come back later."""
+
+    concurrent_requests: int = Field(default=5000, ge=1)
+    """Chat requests at once, streams included."""
+    queue: int = Field(default=1000, ge=0)
+    """Further ones that wait for a place."""
+    queue_timeout: float = Field(default=10, gt=0)
+    """Seconds that one waits."""
+    body_memory: int = Field(default=1024 * 1024 * 1024, gt=0)
+    """Bytes of all request bodies that are held at once."""
+    body_timeout: float = Field(default=60, gt=0)
+    """Seconds without a further piece of a request's body, after which it is given up."""
+    client_timeout: float = Field(default=300, gt=0)
+    """Seconds for which a client may leave its answer unread. Linux only; a change needs a restart."""
+
+
 class ServerSettings(Model):
     """Where the hub listens and how it protects itself."""
 
@@ -26,8 +43,11 @@ class ServerSettings(Model):
     """Browser origins (`https://app.example.com`) that may call beside the hub's own; `*` for any."""
     allow_no_keys: bool = False
     """The second word for listening beyond loopback without `keys`."""
-    max_body_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    max_body_bytes: int = Field(default=50 * 1024 * 1024, gt=0)
     """Largest request body that is accepted; larger ones get 413."""
+    limits: OverloadSettings = OverloadSettings()
+    drain_timeout: float = Field(default=30, ge=0)
+    """Seconds that answers under way get to finish when the hub is told to stop."""
 
 
 class KeySettings(Model):
