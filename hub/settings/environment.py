@@ -107,7 +107,11 @@ def known_sections() -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in Settings.model_fields.items())
 
 
-WHOLE: Mapping[str, str | tuple[str, ...]] = {"default_group": "", "keys": ("{", "[")}
+WHOLE: Mapping[str, str | tuple[str, ...]] = {
+    "default_group": "",
+    "keys": ("{", "["),
+    **dict.fromkeys(("telemetry", "recorder"), ("{", "true", "false")),
+}
 """What a variable for a whole section begins with, `{` where not named here."""
 
 

@@ -20,6 +20,9 @@ from hub.settings.problems import Problem, SettingsError
 
 FILE_NAME = "hub.yaml"
 MAX_BYTES = 4 * 1024 * 1024
+_OF_ONE_PIECE = frozenset(("server", "log", "telemetry", "recorder"))
+"""Sections that are no mapping of names to entries."""
+_SWITCHES = ("telemetry", "recorder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ def load_settings(
     environ = {**_dotenv(env_file, document), **environ}
 
     ide.rename_top_level(document)
+    _switch(document)
     apply_environment(document, environ)
+    _switch(document)
     apply_overrides(document, overrides or {})
     _fill_empty(document)
     _name_keys(document)
@@ -118,7 +123,7 @@ def _fill_empty(document: Document) -> None:
         if name in document.data and document.data[name] is None:
             del document.data[name]
         for key, value in document.section(name).items():
-            if value is None and name != "server":
+            if value is None and name not in _OF_ONE_PIECE:
                 document.section(name)[key] = {}
 
 
@@ -132,6 +137,14 @@ def _name_keys(document: Document) -> None:
     if isinstance(keys, dict):
         entries = {name: {"key": key} if isinstance(key, str) else key for name, key in keys.items()}
         document.data["keys"] = entries
+
+
+def _switch(document: Document) -> None:
+    """`telemetry: true` is short for `telemetry: {enabled: true}`."""
+    for name in _SWITCHES:
+        value = document.data.get(name)
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            document.data[name] = {"enabled": value}
 
 
 def _resolve_weights(document: Document, folder: Path) -> None:

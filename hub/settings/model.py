@@ -14,6 +14,7 @@ from pydantic import Field
 from hub.settings.base import Model
 from hub.settings.groups import GroupSettings
 from hub.settings.mcp import McpServerSettings, ProfileSettings
+from hub.settings.observability import LogSettings, RecorderSettings, TelemetrySettings
 from hub.settings.providers import ProviderSettings
 from hub.settings.server import KeySettings, ServerSettings
 
@@ -35,3 +36,9 @@ class Settings(Model):
     A text is short for `key` alone, and a list names them `key-1`, `key-2` and so on."""
     default_group: str | None = None
     """The group of requests that name none; absent: the first one."""
+    log: LogSettings = LogSettings()
+    """What is logged, and where."""
+    telemetry: TelemetrySettings | None = None
+    """OpenTelemetry traces; `true` is short for the usual `OTEL_…` variables alone."""
+    recorder: RecorderSettings | None = None
+    """Keeps full exchanges for `hub replay`; `true` is short for all defaults."""

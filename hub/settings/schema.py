@@ -42,6 +42,8 @@ def settings_schema() -> Json:
         section = schema["properties"][name]
         section["additionalProperties"] = {"anyOf": [section["additionalProperties"], {"type": "null"}]}
     _add_short_keys(schema["properties"]["keys"])
+    for name in ("telemetry", "recorder"):
+        schema["properties"][name]["anyOf"].append({"type": "boolean"})
     for name, section in schema["properties"].items():
         if "default" in section:
             del section["default"]
