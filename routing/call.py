@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
@@ -44,6 +44,8 @@ class Call:
     """The name of the hub's key; "": the hub has none."""
     client: str = ""
     """The client program's short name."""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    """As they came, names in lower case, credentials among them: to be looked at, never sent on or told."""
 
 
 def call_at(
@@ -79,6 +81,7 @@ def call_at(
         compat=found.compat,
         caller=caller,
         client=client_name(headers.get(b"user-agent", b"")),
+        headers=headers,
     )
 
 
