@@ -1,0 +1,49 @@
+"""Settings of the usage database, and what models cost."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from hub.settings.base import Model
+from hub.settings.observability import Size, Span
+
+_URL = re.compile(r"(sqlite:///.+|postgresql(\+psycopg)?://.+)")
+
+
+def _database(url: SecretStr) -> SecretStr:
+    if not _URL.fullmatch(url.get_secret_value()):
+        raise ValueError(
+            "is no address of a database: write `sqlite:////path/to/usage.db` or "
+            "`postgresql+psycopg://user:password@host/name`"
+        )
+    return url
+
+
+class UsageSettings(Model):
+    """What is written down of each chat and tool call: who, what, how long and how much, never the content."""
+
+    enabled: bool = True
+    """`false` writes nothing down."""
+    url: Annotated[SecretStr, AfterValidator(_database)] | None = None
+    """`sqlite:////path/to/usage.db`, or `postgresql+psycopg://…` with the extra `postgres`; absent: a file
+    in the user's state folder."""
+    keep: Span = 90 * 86400.0
+    """How long rows are kept, such as `90d`."""
+    max_size: Size = 1_000_000_000
+    """How large the database may become, such as `1GB`; the oldest rows go first."""
+
+
+class PriceSettings(Model):
+    """What a model costs, in US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    """Tokens of the request."""
+    output: float = Field(default=0.0, ge=0)
+    """Tokens of the answer, reasoning included."""
+    cached: float | None = Field(default=None, ge=0)
+    """Of the input: read from the provider's prompt cache; absent: as `input`."""
+    cache_write: float | None = Field(default=None, ge=0)
+    """Of the input: written into that cache; absent: as `input`."""
