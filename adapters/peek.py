@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
 from adapters.errors import InvalidRequest
+from adapters.jsontext import load_exactly, may_lose_digits
 
 _BOM = b"\xef\xbb\xbf"
 _KEY = b'"model"'
@@ -56,21 +57,31 @@ def parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _parse_leniently(body: bytes, error: orjson.JSONDecodeError) -> Any:
-    """JavaScript clients cut texts within a surrogate pair; orjson refuses such an escape, json does not.
+def exact(document: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The document of `body` with all digits of its numbers: for a conversion, which writes them anew."""
+    if not may_lose_digits(document, body):
+        return document
+    try:
+        found = load_exactly(body.removeprefix(_BOM))
+    except ValueError:
+        return document
+    return found if isinstance(found, dict) else document
 
-    A lone surrogate cannot be sent on as UTF-8 and becomes U+FFFD.
+
+def _parse_leniently(body: bytes, error: orjson.JSONDecodeError) -> Any:
+    """What orjson refuses and json does not: numbers beyond a double, and lone surrogates.
+
+    JavaScript clients cut texts within a surrogate pair. The half cannot be sent on as UTF-8: it becomes
+    U+FFFD.
     """
     if not body.strip():
         raise InvalidRequest("the body is empty; a JSON object was expected")
-    if "surrogate" not in error.msg:
+    if "surrogate" not in error.msg and "infinity" not in error.msg:
         raise InvalidRequest(_told(error.msg, body, error.pos)) from None
     try:
-        return _mended(json.loads(body.decode(), parse_constant=_refuse_constant))
+        return _mended(load_exactly(body.decode()))
     except json.JSONDecodeError as second:
         raise InvalidRequest(_told(second.msg, body, second.pos)) from None
-    except RecursionError:
-        raise InvalidRequest("the body is not valid JSON: it is nested too deeply") from None
     except ValueError as second:
         raise InvalidRequest(f"the body is not valid JSON: {second}") from None
 
@@ -79,10 +90,6 @@ def _told(message: str, body: bytes, position: int) -> str:
     before = body[:position]
     line, column = before.count(b"\n") + 1, position - (before.rfind(b"\n") + 1) + 1
     return f"the body is not valid JSON: {message} (line {line}, column {column})"
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _mended(value: Any) -> Any:

@@ -11,6 +11,7 @@ import orjson
 from adapters.canonical import ChatError, Failure, KeepAlive, StreamEvent, StreamStart, UsageUpdate
 from adapters.codec import Codec, StreamDecoder
 from adapters.errors import InvalidResponse
+from adapters.jsontext import load_exactly
 from routing.upstream import Silence, UpstreamAnswer
 
 _STREAM_TYPES = (
@@ -114,10 +115,18 @@ def read_document(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidResponse(f"it is not JSON ({error.msg})") from None
+        document = _unusual(body, error)
     if not isinstance(document, dict):
         raise InvalidResponse("it is not a JSON object")
     return document
+
+
+def _unusual(body: bytes, error: orjson.JSONDecodeError) -> Any:
+    """What orjson refuses and json does not: numbers beyond a double, and lone surrogates."""
+    try:
+        return load_exactly(body)
+    except ValueError:
+        raise InvalidResponse(f"it is not JSON ({error.msg})") from None
 
 
 def error_within(codec: Codec, document: dict[str, Any], body: bytes) -> ChatError | None:

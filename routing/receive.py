@@ -20,6 +20,7 @@ from adapters.canonical import (
 from adapters.codec import StreamDecoder, StreamEncoder
 from adapters.errors import InvalidRequest
 from adapters.jsontext import dump_bytes
+from adapters.peek import exact
 from adapters.replay import replay
 from routing.answers import STREAM_HEADERS, Answer, StreamBroken, json_answer
 from routing.exchange import LONGEST_ANSWER, Exchange
@@ -85,7 +86,7 @@ async def _whole(
             exchange.usage = _usage_of(way, document)
         exchange.record(upstream.status)
         return json_answer(upstream.status, exchange.head(upstream.headers), body)
-    response = exchange.response(way, document)
+    response = exchange.response(way, exact(document, body))
     exchange.usage = response.usage
     if as_stream:
         return _replayed(exchange, upstream, response)

@@ -101,7 +101,8 @@ class MessagesStreamDecoder:
         if self._over:
             return
         try:
-            event = orjson.loads(sent.data)
+            # the only events with a whole object that is written anew
+            event = load(sent.data) if "content_block_start" in sent.data else orjson.loads(sent.data)
         except ValueError:
             event = self._unusual(sent.data, out)
         if not isinstance(event, dict):
