@@ -57,7 +57,16 @@ class Way(NamedTuple):
 
     def request(self, url: str, headers: Mapping[str, str], body: bytes) -> UpstreamRequest:
         provider = self.target.provider
-        return UpstreamRequest(url, headers, body, self.timeouts, proxy=provider.proxy, tls=provider.tls)
+        return UpstreamRequest(
+            url,
+            headers,
+            body,
+            self.timeouts,
+            proxy=provider.proxy,
+            tls=provider.tls,
+            target=self.label,
+            protocol=self.codec.name,
+        )
 
     def model(self, client_model: str) -> str:
         return self.target.model or client_model

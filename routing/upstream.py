@@ -36,6 +36,9 @@ class UpstreamRequest:
     method: str = "POST"
     proxy: str | None = field(default=None, repr=False)
     tls: Tls = PLAIN_TLS
+    target: bytes = b""
+    """`provider/model`, for those who watch; it is not sent."""
+    protocol: str = ""
 
 
 class UpstreamFault(Exception):
