@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,10 +113,14 @@ async def _read_request(reader: asyncio.StreamReader) -> Received | None:
 
 
 @asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[ScriptedUpstream]:
+async def scripted(
+    script: Script, *, tls: ssl.SSLContext | None = None, listener: socket.socket | None = None
+) -> AsyncIterator[ScriptedUpstream]:
     upstream = ScriptedUpstream(script)
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    where: dict[str, Any] = {"sock": listener} if listener else {"host": "127.0.0.1", "port": 0}
+    server = await asyncio.start_server(upstream.serve, ssl=tls, **where)
+    scheme = "https" if tls is not None else "http"
+    upstream.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield upstream
     finally:
