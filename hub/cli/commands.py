@@ -25,5 +25,6 @@ COMMANDS = (
     Command(
         "connect", "hub.cli.connect:connect", "Offer the hub's MCP endpoint on standard input and output."
     ),
-    Command("install", "hub.cli.install:install", "Print what an IDE needs to use the hub."),
+    Command("install", "hub.cli.install:install", "Put the hub into an IDE's settings."),
+    Command("uninstall", "hub.cli.install:uninstall", "Take the hub out of an IDE's settings."),
 )

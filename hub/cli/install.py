@@ -1,65 +1,25 @@
-"""`hub install`: what to paste into an IDE's settings."""
+"""`hub install` and `hub uninstall`: the hub's entry in the settings of an IDE."""
 
 from __future__ import annotations
 
-import json as json_module
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from hub.cli.client import find
-from hub.cli.errors import CommandError, did_you_mean
+from hub.cli.client import Address, find
+from hub.cli.errors import CommandError, UsageError, did_you_mean
 from hub.cli.options import Json, Reach
-from hub.cli.output import print_json
+from hub.cli.output import note, print_json
+from hub.ide.programs import KEY_VARIABLE, PROGRAMS, Endpoint, Program
+from hub.ide.registration import CannotChange, FileChange, Registrations
 
-_KEY = "YOUR-HUB-KEY"
-
-
-@dataclass(frozen=True, slots=True)
-class Ide:
-    """`entry` makes the block from the endpoint's URL and headers (empty: the hub asks for no key)."""
-
-    title: str
-    files: tuple[str, ...]
-    entry: Callable[[str, Mapping[str, str]], Any]
-
-
-def _remote(section: str, url_key: str = "url", **fixed: Any) -> Callable[[str, Mapping[str, str]], Any]:
-    def entry(url: str, headers: Mapping[str, str]) -> Any:
-        return {section: {"hub": {**fixed, url_key: url, **({"headers": dict(headers)} if headers else {})}}}
-
-    return entry
-
-
-def _stdio(url: str, headers: Mapping[str, str]) -> Any:
-    address, _, path = url.partition("/mcp")
-    arguments = ["connect", *([path.strip("/")] if path.strip("/") else []), "--url", address]
-    environment = {"env": {"HUB_KEY": _KEY}} if headers else {}
-    return {"mcpServers": {"hub": {"command": "hub", "args": arguments, **environment}}}
-
-
-def _codex(url: str, headers: Mapping[str, str]) -> str:
-    key = '\nbearer_token_env_var = "HUB_KEY"' if headers else ""
-    return f'[mcp_servers.hub]\nurl = "{url}"{key}'
-
-
-IDES: Mapping[str, Ide] = {
-    "cursor": Ide("Cursor", ("~/.cursor/mcp.json", ".cursor/mcp.json"), _remote("mcpServers")),
-    "vscode": Ide("VS Code", (".vscode/mcp.json", "the user's mcp.json"), _remote("servers", type="http")),
-    "claude-code": Ide("Claude Code", (".mcp.json", "~/.claude.json"), _remote("mcpServers", type="http")),
-    "claude-desktop": Ide("Claude Desktop", ("claude_desktop_config.json",), _stdio),
-    "gemini-cli": Ide(
-        "Gemini CLI", ("~/.gemini/settings.json", ".gemini/settings.json"), _remote("mcpServers", "httpUrl")
-    ),
-    "codex": Ide("Codex CLI", ("~/.codex/config.toml",), _codex),
-    "opencode": Ide("opencode", ("opencode.json",), _remote("mcp", type="remote", enabled=True)),
-    "windsurf": Ide("Windsurf", ("~/.codeium/windsurf/mcp_config.json",), _remote("mcpServers", "serverUrl")),
-    "zed": Ide("Zed", ("settings.json of Zed",), _remote("context_servers")),
-    "cline": Ide("Cline", ("cline_mcp_settings.json",), _remote("mcpServers", type="streamableHttp")),
-}
+Project = Annotated[
+    bool,
+    Parameter(negative="", help="The settings of the project in this folder, not the user's own."),
+]
+DryRun = Annotated[bool, Parameter(negative="", help="Show the change and do not make it.")]
 
 
 def install(
@@ -67,27 +27,105 @@ def install(
     /,
     *,
     profile: Annotated[str | None, Parameter(help="Register /mcp/PROFILE in place of /mcp.")] = None,
+    project: Project = False,
+    dry_run: DryRun = False,
     reach: Reach = Reach(),  # noqa: B008 - frozen
     json: Json = False,
 ) -> int:
-    """Print the lines that make an IDE use the hub, and the file to put them in.
+    """Put the hub into an IDE's settings file. All else in the file stays as it is; a copy is kept.
 
     Parameters
     ----------
     ide
-        cursor, vscode, claude-code, claude-desktop, gemini-cli, codex, opencode, windsurf, zed, cline.
+        cursor, vscode, claude-code, claude-desktop, gemini-cli, codex, opencode, windsurf, zed, cline,
+        copilot-cli, qwen-code.
     """
-    known = IDES.get(ide)
-    if known is None:
-        raise CommandError(f'unknown IDE "{ide}"{did_you_mean(ide, IDES)}')
-    address = find(reach)
-    url = address.url + ("/mcp" if profile is None else f"/mcp/{quote(profile, safe='')}")
-    entry = known.entry(url, {"Authorization": f"Bearer {_KEY}"} if address.key is not None else {})
+    program, path = _program(ide, project)
+    endpoint = _endpoint(program, find(reach), profile, project)
+    registrations = Registrations()
+    try:
+        change = registrations.install(program, path, program.entry(endpoint))
+        copy = None if dry_run else registrations.apply(change)
+    except CannotChange as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
     if json:
-        print_json({"ide": ide, "files": known.files, "entry": entry})
+        print_json(_told(ide, change, dry_run, copy))
         return 0
-    print(f"# {known.title}: put this into {' or '.join(known.files)}, beside what is there")
-    print(entry if isinstance(entry, str) else json_module.dumps(entry, indent=2))
-    if address.key is not None:
-        print(f"# {'set HUB_KEY to' if ide == 'codex' else f'{_KEY} stands for'} a key of the hub's settings")
+    _show(program, change, copy, dry_run)
+    if endpoint.asks_for_key and not program.key_in_file and not change.is_nothing:
+        print(
+            f"{program.title} reads the hub's key from {KEY_VARIABLE}: set it where {program.title} starts."
+        )
+    if not dry_run and not change.is_nothing:
+        print(f"Start {program.title} again if it does not see the tools. To undo: hub uninstall {ide}")
     return 0
+
+
+def uninstall(ide: str, /, *, project: Project = False, dry_run: DryRun = False, json: Json = False) -> int:
+    """Take the hub out of an IDE's settings file. An unchanged file becomes what it was before.
+
+    Parameters
+    ----------
+    ide
+        The name that `hub install` took.
+    """
+    program, path = _program(ide, project)
+    registrations = Registrations()
+    try:
+        change = registrations.uninstall(program, path)
+        copy = None if dry_run else registrations.apply(change)
+    except CannotChange as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    if json:
+        print_json(_told(ide, change, dry_run, copy))
+    else:
+        _show(program, change, copy, dry_run)
+    return 0
+
+
+def _program(ide: str, project: bool) -> tuple[Program, Path]:
+    program = PROGRAMS.get(ide)
+    if program is None:
+        raise CommandError(f'unknown IDE "{ide}"{did_you_mean(ide, PROGRAMS)}')
+    try:
+        return program, program.file(Path.cwd() if project else None)
+    except LookupError:
+        raise UsageError(f"{program.title} has no settings of a project; leave out --project") from None
+
+
+def _endpoint(program: Program, address: Address, profile: str | None, project: bool) -> Endpoint:
+    path = "/mcp" if profile is None else f"/mcp/{quote(profile, safe='')}"
+    asks = address.key is not None
+    if asks and program.key_in_file and project:
+        raise CommandError(
+            f"{program.title} takes the key only in the file itself, and a project's file is for others too; "
+            "leave out --project"
+        )
+    return Endpoint(address.url, path, asks, address.key)
+
+
+def _show(program: Program, change: FileChange, copy: Path | None, dry_run: bool) -> None:
+    if change.is_nothing:
+        note(f"nothing to change in {change.path}")
+        return
+    print(change.diff())
+    if dry_run:
+        note("nothing was written (--dry-run)")
+        return
+    print(f"\n{program.title}: {change.path} is {'written' if change.after is not None else 'gone'}.")
+    if copy is not None:
+        print(f"What it was: {copy}")
+
+
+def _told(ide: str, change: FileChange, dry_run: bool, copy: Path | None) -> dict[str, object]:
+    return {
+        "ide": ide,
+        "file": str(change.path),
+        "changed": not change.is_nothing and not dry_run,
+        "diff": change.diff(),
+        "copy": str(copy) if copy is not None else None,
+    }

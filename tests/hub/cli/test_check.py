@@ -1,14 +1,11 @@
-"""`hub check` and `hub install`."""
+"""`hub check`."""
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from hub.cli.install import IDES
 from tests.hub.cli.conftest import Cli
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -71,27 +68,3 @@ def test_the_quickstart_is_right(cli: Cli) -> None:
     assert outcome.status == 0
     assert outcome.json["problems"] == []
     assert outcome.json["MCP server"] == 3
-
-
-@pytest.mark.parametrize("ide", IDES)
-@pytest.mark.parametrize("key", [None, "hub-secret"])
-def test_lines_for_an_ide(cli: Cli, ide: str, key: str | None) -> None:
-    if key is not None:
-        cli.extra["HUB_KEY"] = key
-    outcome = cli("install", ide, "--port", "8080", "--profile", "narrow")
-    assert (outcome.status, outcome.err) == (0, "")
-    assert "hub-secret" not in outcome.out
-    block = "\n".join(line for line in outcome.out.splitlines() if not line.startswith("#"))
-    parsed = tomllib.loads(block) if ide == "codex" else json.loads(block)
-    text = json.dumps(parsed)
-    if ide == "claude-desktop":
-        assert parsed["mcpServers"]["hub"]["args"] == ["connect", "narrow", "--url", "http://127.0.0.1:8080"]
-    else:
-        assert "http://127.0.0.1:8080/mcp/narrow" in text
-    assert ("KEY" in text) is (key is not None)
-
-
-def test_an_unknown_ide(cli: Cli) -> None:
-    outcome = cli("install", "cursr")
-    assert outcome.status == 1
-    assert outcome.error() == 'unknown IDE "cursr"; did you mean cursor?'
