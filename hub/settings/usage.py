@@ -23,7 +23,7 @@ def _database(url: SecretStr) -> SecretStr:
 
 
 class UsageSettings(Model):
-    """What is written down of each chat and tool call: who, what, how long and how much, never the content."""
+    """What is written down of each chat and tool call: who, what, how much; never the content."""
 
     enabled: bool = True
     """`false` writes nothing down."""
