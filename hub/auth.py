@@ -6,8 +6,10 @@ object (`_Rules`), since this runs for every request.
 - `Host` must name this hub, or a web page could reach it through a name of its own that
   resolves to 127.0.0.1 (DNS rebinding). `Origin`, which browsers send, must be the hub's own or allowed.
   The MCP specification asks for both (basic/transports, "Security Warning").
-- With `keys` set, everything but `/healthz` asks for one, in the places where the clients of the
-  chat protocols and MCP put it. Without them any credential is ignored.
+- With keys, of the settings or of `hub keys`, everything but `/healthz` asks for one, in the places where
+  the clients of the chat protocols and MCP put it. Without them any credential is ignored.
+- What a key may reach is told by the path as far as it can be; its limits count here for chat, and in
+  `hub.endpoints` for tools.
 - The credential is removed before the app sees the request, so that it can reach no upstream, no MCP
   server and no log. Of `x-goog-api-key` the name stays, with an empty value. The query string is changed in
   the scope itself: servers write their access log from it.
@@ -15,23 +17,30 @@ object (`_Rules`), since this runs for every request.
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import json
+import math
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
-from hashlib import sha256
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub import cors
+from hub.keys.caller import ANYONE, CALLER, Caller
+from hub.keys.meters import Meters
+from hub.keys.ring import KeyRing
+from hub.keys.store import NOTHING, Stored
+from hub.keys.words import refusal_of
 from hub.settings.model import Settings
 
-RefusalKind = Literal["authentication", "permission"]
+__all__ = ["ANYONE", "CALLER", "AuthMiddleware", "Caller", "Refusal", "plain_error_body"]
+
+RefusalKind = Literal["authentication", "permission", "rate_limit", "billing"]
 ErrorBody = Callable[[str, int, RefusalKind, str], tuple[str, bytes]]
 """`(path, status, kind, message) -> (content type, body)`, in the shape of the path's protocol."""
 
@@ -47,36 +56,12 @@ _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(?::(?P<port>\d{1
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request, as `scope["state"]["caller"]`. None stands for all groups or profiles."""
-
-    name: str
-    groups: frozenset[str] | None = None
-    profiles: frozenset[str] | None = None
-
-    @property
-    def is_limited(self) -> bool:
-        return self.groups is not None or self.profiles is not None
-
-    def may_use_group(self, name: str) -> bool:
-        return self.groups is None or name in self.groups
-
-    def may_use_profile(self, name: str) -> bool:
-        return self.profiles is None or name in self.profiles
-
-
-ANYONE = Caller("")
-"""The caller where the settings have no `keys`."""
-
-CALLER: ContextVar[Caller] = ContextVar("caller", default=ANYONE)
-"""The caller of the request that is being answered, for those who do not see its scope."""
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     status: int
     kind: RefusalKind
     message: str
+    retry_after: float | None = None
+    """Seconds."""
 
 
 def plain_error_body(path: str, status: int, kind: RefusalKind, message: str) -> tuple[str, bytes]:
@@ -98,27 +83,35 @@ OWN_ERROR_BODIES: Mapping[str, ErrorBody] = {
 
 
 class AuthMiddleware:
-    """See the module. `settings` returns the current settings and is asked at every request.
+    """See the module. `settings` and `stored` return what counts now and are asked at every request.
 
     `error_body` makes the refusals of the chat protocols; those of MCP and of the hub itself are made here.
+    `meters` count what the keys with limits do. `now` gives Unix seconds.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Callable[[], Settings], error_body: ErrorBody = plain_error_body
+        self,
+        app: ASGIApp,
+        settings: Callable[[], Settings],
+        error_body: ErrorBody = plain_error_body,
+        *,
+        stored: Callable[[Settings], Stored] = lambda _: NOTHING,
+        meters: Meters | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
         self._settings = settings
+        self._stored = stored
         self._error_body = error_body
-        self._rules = _Rules(settings())
+        self._meters = meters or Meters()
+        self._now = now
+        self._rules = self._rules_now(None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        rules = self._rules
-        settings = self._settings()
-        if settings is not rules.settings:
-            rules = self._rules = _Rules(settings)
+        rules = self._rules = self._rules_now(self._rules)
         request = _Request(scope)
         wrong_place = _wrong_place(rules, request)
         if wrong_place is None and request.origins:
@@ -127,19 +120,35 @@ class AuthMiddleware:
                 await cors.answer_preflight(scope, origin, send)
                 return
             send = cors.readable_by(origin, send)
-        answer = wrong_place or _identify(rules, request)
+        answer = wrong_place or _identify(rules, request, self._now)
         if isinstance(answer, Caller):
-            scope.setdefault("state", {})["caller"] = answer
-            token = CALLER.set(answer)
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                CALLER.reset(token)
+            await self._serve(answer, scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": answer.message[:100]})
         else:
             await self._refuse(answer, scope["path"], send)
+
+    def _rules_now(self, rules: _Rules | None) -> _Rules:
+        settings = self._settings()
+        stored = self._stored(settings)
+        if rules is not None and rules.settings is settings and rules.stored is stored:
+            return rules
+        return _Rules(settings, stored, self._meters)
+
+    async def _serve(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        meter = caller.meter if _is_metered(scope) else None
+        if meter is not None and (exceeded := meter.enter()) is not None:
+            await self._refuse(Refusal(*refusal_of(caller.name, exceeded)), scope["path"], send)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        token = CALLER.set(caller)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            CALLER.reset(token)
+            if meter is not None:
+                meter.leave()
 
     async def _refuse(self, refusal: Refusal, path: str, send: Send) -> None:
         error_body = OWN_ERROR_BODIES.get(path.lstrip("/").partition("/")[0], self._error_body)
@@ -147,28 +156,30 @@ class AuthMiddleware:
         headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
         if refusal.status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="hub"'))
+        if refusal.retry_after is not None:
+            headers.append((b"retry-after", str(max(1, math.ceil(refusal.retry_after))).encode()))
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-class _Rules:
-    """What one settings object allows, ready to be compared with."""
+def _is_metered(scope: Scope) -> bool:
+    """Chat requests count here. Lists of models do not; tools count where a request to a server is known."""
+    return scope.get("method") == "POST" and scope["path"].lstrip("/").partition("/")[0] != "mcp"
 
-    def __init__(self, settings: Settings) -> None:
+
+class _Rules:
+    """What one settings object and one file of keys allow, ready to be compared with."""
+
+    def __init__(self, settings: Settings, stored: Stored, meters: Meters) -> None:
         server = settings.server
         self.settings = settings
+        self.stored = stored
+        self.ring = KeyRing(settings.keys, stored, meters)
         self.hosts = LOOPBACK_NAMES | {_bare(server.host)} | {_bare(name) for name in server.allowed_hosts}
         self.any_address = _bare(server.host) in WILDCARD_HOSTS
         self.any_host = "*" in self.hosts
         self.origins = frozenset(origin.casefold().rstrip("/") for origin in server.allowed_origins)
         self.groups = frozenset(settings.groups)
-        self.callers = tuple(
-            (
-                sha256(entry.key.get_secret_value().strip().encode()).digest(),
-                Caller(name, _frozen(entry.groups), _frozen(entry.profiles)),
-            )
-            for name, entry in settings.keys.items()
-        )
 
     def accepts_host(self, name: str) -> bool:
         return name in self.hosts or self.any_host or (self.any_address and _is_address(name))
@@ -186,16 +197,6 @@ class _Rules:
         name = _bare(match["name"])
         same_port = (match["port"] or default_port) == (port or default_port)
         return same_port and (name == host or (name in LOOPBACK_NAMES and host in LOOPBACK_NAMES))
-
-    def caller(self, credentials: list[bytes]) -> Caller | None:
-        """Who has one of `credentials`. All keys are compared, in constant time each."""
-        found = None
-        for credential in credentials:
-            digest = sha256(credential).digest()
-            for known, caller in self.callers:
-                if hmac.compare_digest(digest, known):
-                    found = caller
-        return found
 
 
 class _Request:
@@ -239,27 +240,29 @@ def _wrong_place(rules: _Rules, request: _Request) -> Refusal | None:
     return None
 
 
-def _identify(rules: _Rules, request: _Request) -> Caller | Refusal:
+def _identify(rules: _Rules, request: _Request, now: Callable[[], float]) -> Caller | Refusal:
     """Who it is, or the refusal of one without a key, or beyond what the key is for."""
-    if not rules.callers or request.path in OPEN_PATHS:
+    if not rules.ring.is_needed or request.path in OPEN_PATHS:
         return ANYONE
-    caller = rules.caller(request.credentials)
-    if caller is None:
-        return _wrong_key(given=bool(request.credentials))
-    return _out_of_bounds(rules, caller, request.path) or caller
+    grant = rules.ring.find(request.credentials)
+    if grant is None:
+        return _wrong_key(rules.ring, given=bool(request.credentials))
+    if grant.expires is not None and now() >= grant.expires:
+        return _expired(grant.caller.name, grant.expires)
+    return _out_of_bounds(rules, grant.caller, request.path) or grant.caller
 
 
 def _out_of_bounds(rules: _Rules, caller: Caller, path: str) -> Refusal | None:
     """The refusal of a limited key where the path alone shows that it does not reach there.
 
-    A group that the body names is not seen here: for that the gateway gets a table with no other groups.
+    A group that the body names is not seen here: that is the gateway's to refuse.
     """
     if not caller.is_limited:
         return None
     first, _, rest = path.lstrip("/").partition("/")
     if first == "mcp":
-        name = rest.partition("/")[0]
-        allowed = caller.profiles is None or name in caller.profiles
+        name = rest.strip("/")  # as hub.mcp_hub reads it
+        allowed = _may_use_endpoint(rules, caller, name)
         what = f"the MCP endpoint /mcp/{name}" if name else "the MCP endpoint /mcp"
     elif first in ("hub", "metrics"):
         allowed, what = False, f"/{first}"
@@ -270,8 +273,17 @@ def _out_of_bounds(rules: _Rules, caller: Caller, path: str) -> Refusal | None:
     return Refusal(
         403,
         "permission",
-        f"the key `{caller.name}` may not use {what}; `keys` in the settings say what it may",
+        f"the key `{caller.name}` may not use {what}; whoever made it can see what it may: "
+        f"`hub keys show {caller.name}`",
     )
+
+
+def _may_use_endpoint(rules: _Rules, caller: Caller, name: str) -> bool:
+    if caller.profiles is not None:
+        return name in caller.profiles
+    if caller.servers is None or not name or name in rules.settings.profiles:
+        return True  # what is there is narrowed to what the key may see
+    return name in caller.servers
 
 
 def _credential(name: bytes, value: bytes) -> bytes:
@@ -314,14 +326,22 @@ def _wrong_origin(origin: str) -> Refusal:
     )
 
 
-def _wrong_key(*, given: bool) -> Refusal:
-    return Refusal(
-        401,
-        "authentication",
-        "this key is not one of the hub's"
-        if given
-        else "this hub asks for a key: send one of its `keys` as `Authorization: Bearer …` or `x-api-key`",
-    )
+def _wrong_key(ring: KeyRing, *, given: bool) -> Refusal:
+    if given:
+        message = "this key is not one of the hub's"
+    elif ring.grants:
+        message = (
+            "this hub asks for a key: send one of its `keys` as `Authorization: Bearer …` or `x-api-key`"
+        )
+    else:
+        message = "this hub asks for a key and has none: `hub keys add NAME` makes one"
+    return Refusal(401, "authentication", message)
+
+
+def _expired(name: str, moment: float) -> Refusal:
+    when = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    message = f"the key `{name}` expired on {when}; ask for a new one (`hub keys rotate {name}`)"
+    return Refusal(401, "authentication", message)
 
 
 def _bare(host: str) -> str:
@@ -336,7 +356,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _frozen(names: tuple[str, ...] | None) -> frozenset[str] | None:
-    return None if names is None else frozenset(names)

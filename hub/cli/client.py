@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -49,7 +50,7 @@ def find(reach: Reach) -> Address:
         if reach.host is not None or reach.port is not None:
             raise UsageError("give either --url, or --host and --port")
         return Address(_checked(reach.url), given)
-    loaded = _settings(reach)
+    loaded = settings_of(reach)
     server = loaded.settings.server if loaded is not None else ServerSettings()
     host = reach.host if reach.host is not None else server.host
     host = _EVERYWHERE.get(host, host)
@@ -66,7 +67,7 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _settings(reach: Reach) -> LoadedSettings | None:
+def settings_of(reach: Reach) -> LoadedSettings | None:
     """Settings that are wrong are the business of `check` and `serve`: a hub may run on older ones."""
     from hub.cli.settings import settings_path
 
@@ -78,9 +79,11 @@ def _settings(reach: Reach) -> LoadedSettings | None:
 
 def _own_key(loaded: LoadedSettings) -> str | None:
     """A key of the settings that opens everything."""
-    free = (key for key in loaded.settings.keys.values() if key.groups is None and key.profiles is None)
-    key = next(free, None)
-    return key.key.get_secret_value() if key is not None else None
+    for entry in loaded.settings.keys.values():
+        expired = entry.expires is not None and entry.expires.timestamp() <= time.time()
+        if entry.key is not None and not entry.is_limited and not expired:
+            return entry.key.get_secret_value()
+    return None
 
 
 class HubClient:

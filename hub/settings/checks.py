@@ -9,12 +9,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters import registry
 from hub.settings.document import Document
+from hub.settings.keys import default_keys_file
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.model import Settings
 from hub.settings.problems import KeyPath
@@ -274,6 +277,7 @@ def _references(document: Document, environ: Mapping[str, str]) -> None:
         ("profiles", "groups", "groups"),
         ("keys", "groups", "groups"),
         ("keys", "profiles", "profiles"),
+        ("keys", "servers", "mcpServers"),
     ):
         known = document.section(target)
         for name, entry in document.section(section).items():
@@ -298,27 +302,36 @@ def _default_group(document: Document, environ: Mapping[str, str]) -> None:
 def _keys(document: Document, environ: Mapping[str, str]) -> None:
     seen: dict[str, str] = {}
     for name, entry in document.section("keys").items():
-        key = entry.get("key") if isinstance(entry, dict) else None
-        if not isinstance(key, str) or ("keys", name, "key") in document.problems:
-            continue
-        if not key.strip() or CONTROL.search(key) or not key.isascii():
-            document.refuse(("keys", name, "key"), "must be one line of ASCII characters, and not empty")
-        elif key in seen:
-            document.refuse(
-                ("keys", name, "key"), f"is the same as that of `{seen[key]}`", "give each its own"
-            )
-        seen.setdefault(key, name)
+        for field in ("key", "hash"):
+            value = entry.get(field) if isinstance(entry, dict) else None
+            path = ("keys", name, field)
+            if not isinstance(value, str) or path in document.problems:
+                continue
+            if field == "key" and (not value.strip() or CONTROL.search(value) or not value.isascii()):
+                document.refuse(path, "must be one line of ASCII characters, and not empty")
+                continue
+            digest = _digest(value) if field == "key" else value.strip().lower()
+            if digest in seen:
+                document.refuse(path, f"is the same as that of `{seen[digest]}`", "give each its own")
+            seen.setdefault(digest, name)
+
+
+def _digest(key: str) -> str:
+    return f"sha256:{sha256(key.strip().encode()).hexdigest()}"
 
 
 def _listening(document: Document, environ: Mapping[str, str]) -> None:
     server = document.section("server")
     host = server.get("host", "127.0.0.1")
     allowed = str(server.get("allow_no_keys", "false")).casefold() in ("true", "yes", "on", "1")
-    if isinstance(host, str) and not is_loopback(host) and not document.section("keys") and not allowed:
+    if not isinstance(host, str) or is_loopback(host) or document.section("keys") or allowed:
+        return
+    if not Path(server.get("keys_file") or default_keys_file()).is_file():
         document.refuse(
             ("server", "host"),
             f"listening on {host} without `keys` would give everyone in the network your tools and models",
-            "add a key under `keys`, or say `allow_no_keys: true` under `server` as well",
+            "make a key (`hub keys add NAME`, or `keys` in the settings), "
+            "or say `allow_no_keys: true` under `server` as well",
         )
 
 

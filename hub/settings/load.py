@@ -85,6 +85,7 @@ def load_settings(
     expand(document, environ, folder)
     files += ide.normalise_servers(document, folder)
     _resolve_weights(document, folder)
+    _resolve_keys_file(document, folder)
     checks.check(document, environ)
     settings = _validate(document)
     if document.problems or settings is None:
@@ -154,6 +155,12 @@ def _resolve_weights(document: Document, folder: Path) -> None:
         model = embedded.get("model") if isinstance(embedded, dict) else None
         if isinstance(embedded, dict) and isinstance(model, str) and model.endswith(".gguf"):
             embedded["model"] = str(folder / Path(model).expanduser())
+
+
+def _resolve_keys_file(document: Document, folder: Path) -> None:
+    server = document.section("server")
+    if isinstance(file := server.get("keys_file"), str) and file:
+        server["keys_file"] = str(folder / Path(file).expanduser())
 
 
 def _validate(document: Document) -> Settings | None:

@@ -13,10 +13,12 @@ from pydantic import Field
 
 from hub.settings.base import Model
 from hub.settings.groups import GroupSettings
+from hub.settings.keys import KeySettings
 from hub.settings.mcp import McpServerSettings, ProfileSettings
 from hub.settings.observability import LogSettings, RecorderSettings, TelemetrySettings
 from hub.settings.providers import ProviderSettings
-from hub.settings.server import KeySettings, ServerSettings
+from hub.settings.server import ServerSettings
+from hub.settings.usage import PriceSettings, UsageSettings
 
 
 class Settings(Model):
@@ -42,3 +44,8 @@ class Settings(Model):
     """OpenTelemetry traces; `true` is short for the usual `OTEL_…` variables alone."""
     recorder: RecorderSettings | None = None
     """Keeps full exchanges for `hub replay`; `true` is short for all defaults."""
+    usage: UsageSettings = UsageSettings()
+    """What is written down of each call, and for how long."""
+    prices: Mapping[str, PriceSettings] = Field(default_factory=dict)
+    """What models cost: `provider/model`, a glob, to its price. The first match wins; what none matches has
+    the price that comes with the hub, or none."""

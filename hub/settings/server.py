@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from hub.settings.base import Model, Strings
+from hub.settings.keys import default_keys_file
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -43,19 +45,15 @@ class ServerSettings(Model):
     """Browser origins (`https://app.example.com`) that may call beside the hub's own; `*` for any."""
     allow_no_keys: bool = False
     """The second word for listening beyond loopback without `keys`."""
+    keys_file: Path | None = None
+    """Where `hub keys` stores keys, from the settings file's folder; absent: in your state folder."""
     max_body_bytes: int = Field(default=50 * 1024 * 1024, gt=0)
     """Largest request body that is accepted; larger ones get 413."""
     limits: OverloadSettings = OverloadSettings()
     drain_timeout: float = Field(default=30, ge=0)
     """Seconds that answers under way get to finish when the hub is told to stop."""
 
-
-class KeySettings(Model):
-    """A key that clients present to the hub."""
-
-    key: SecretStr = Field(min_length=1)
-    """What the client sends, best as `${VARIABLE}`."""
-    groups: Strings | None = None
-    """The groups that it may use; absent: all."""
-    profiles: Strings | None = None
-    """The profiles that it may use; with any here, `/mcp` and `/mcp/{server}` are closed to it."""
+    @property
+    def stored_keys(self) -> Path:
+        """The file that holds the keys of `hub keys`."""
+        return self.keys_file or default_keys_file()

@@ -103,7 +103,7 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "groups:\n  g: {provider: ollama}\n",
         "`model` is missing beside `provider` at groups.g (line 2)",
     ),
-    ("missing key", "keys:\n  me: {}\n", "`key` is missing at keys.me.key (line 2)"),
+    ("missing key", "keys:\n  me: {}\n", "needs either `key` or `hash` at keys.me (line 2)"),
     # --- variables
     (
         "missing variable",
@@ -239,8 +239,35 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "open to the network",
         "server:\n  host: 0.0.0.0\n",
         "listening on 0.0.0.0 without `keys` would give everyone in the network your tools and models "
-        "at server.host (line 2): add a key under `keys`, "
+        "at server.host (line 2): make a key (`hub keys add NAME`, or `keys` in the settings), "
         "or say `allow_no_keys: true` under `server` as well",
+    ),
+    (
+        "key and hash",
+        "keys:\n  a: {key: x, hash: y}\n",
+        "must be `sha256:` and the 64 hexadecimal digits of the key's SHA-256 at keys.a.hash (line 2)",
+    ),
+    (
+        "wrong budget",
+        "keys:\n  a: {key: x, budget: 5/week}\n",
+        "must be an amount in US dollars: `10/day`, `25.50/month`, or `100` once and for all "
+        "at keys.a.budget (line 2)",
+    ),
+    (
+        "wrong date",
+        "keys:\n  a: {key: x, expires: soon}\n",
+        "must be a date or a time, like `2027-01-31` or `2027-01-31T18:00:00Z` at keys.a.expires (line 2)",
+    ),
+    (
+        "unknown server of a key",
+        "keys:\n  a: {key: x, servers: [git]}\n",
+        "unknown MCP server `git` at keys.a.servers[0] (line 2): there are no `mcpServers`",
+    ),
+    (
+        "same key as text and hash",
+        "keys:\n  a: {key: s3cret}\n"
+        "  b: {hash: 'sha256:1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0'}\n",
+        "is the same as that of `a` at keys.b.hash (line 3): give each its own",
     ),
     (
         "same key twice",
