@@ -25,6 +25,11 @@ COMMANDS = (
     Command(
         "connect", "hub.cli.connect:connect", "Offer the hub's MCP endpoint on standard input and output."
     ),
+    Command("add", "hub.cli.servers:add", "Add an MCP server to the settings."),
+    Command("remove", "hub.cli.servers:remove", "Take an MCP server out of the settings."),
+    Command(
+        "import", "hub.cli.servers:import_servers", "Bring the MCP servers of your IDEs into the settings."
+    ),
     Command("install", "hub.cli.install:install", "Put the hub into an IDE's settings."),
     Command("uninstall", "hub.cli.install:uninstall", "Take the hub out of an IDE's settings."),
 )

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from hub.cli.run import run
+
 HUB = str(Path(sys.executable).with_name("hub"))
 EXAMPLE_SERVER = str(Path(__file__).with_name("example_server.py"))
 SECONDS = 60
@@ -278,3 +280,32 @@ def _listening(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> It
 def ollama_port() -> Iterator[int]:
     with _listening(OllamaLike) as port:
         yield port
+
+
+@dataclass
+class Place:
+    """A home and a project's folder, and commands run in this process: there are many of them."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str) -> Outcome:
+        status = run(list(arguments))
+        return Outcome(status, *self.capsys.readouterr())
+
+    def has_key(self, key: str) -> None:
+        self.monkeypatch.setenv("HUB_KEY", key)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Place:
+    for variable in (
+        *("XDG_CONFIG_HOME", "XDG_STATE_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME"),
+        *(name for name in os.environ if name.startswith("HUB_")),
+    ):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return Place(tmp_path, monkeypatch, capsys)

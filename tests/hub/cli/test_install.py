@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from hub.cli.run import run
 from hub.ide import jsonc
 from hub.ide.programs import NAME, PROGRAMS
-from tests.hub.cli.conftest import Outcome
+from tests.hub.cli.conftest import Place
 
 WRITTEN = {
     "cursor": '{\n  "mcpServers": {\n    "docs": { "url": "https://docs.example/mcp" }\n  }\n}\n',
@@ -41,35 +38,6 @@ def data(ide: str, path: Path) -> dict[str, object]:
         found = found[key]
     assert isinstance(found, dict)
     return found
-
-
-@dataclass
-class Place:
-    """A home and a project's folder, and commands run in this process: there are many of them."""
-
-    folder: Path
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *arguments: str) -> Outcome:
-        status = run(list(arguments))
-        return Outcome(status, *self.capsys.readouterr())
-
-    def has_key(self, key: str) -> None:
-        self.monkeypatch.setenv("HUB_KEY", key)
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Place:
-    for variable in (
-        *("XDG_CONFIG_HOME", "XDG_STATE_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME"),
-        *(name for name in os.environ if name.startswith("HUB_")),
-    ):
-        monkeypatch.delenv(variable, raising=False)
-    (tmp_path / "home").mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    return Place(tmp_path, monkeypatch, capsys)
 
 
 def write(ide: str) -> tuple[Path, bytes]:
