@@ -25,6 +25,7 @@ from hub.settings import LoadedSettings, Settings
 from hub.snapshot import Snapshot, embedded_providers
 from hub.sync import LiveSettings
 from routing.app import chat_app, error_body
+from routing.gate import Gate
 from routing.gateway import Gateway
 from routing.upstream import AiohttpUpstream, Upstream, UpstreamAnswer, UpstreamRequest
 
@@ -53,6 +54,7 @@ class Hub:
         self.live = LiveSettings(load, embedded=self._start_embedded)
         self.mcp = McpHub(version=hub_version(), guard=False)  # AuthMiddleware checks Host and Origin
         self.metrics = Metrics()
+        self.gate = Gate(lambda: self.live.current.settings.server.limits)
         self._stack = AsyncExitStack()
         self._active_group: ActiveGroup | None = None
         self._ready = False
@@ -134,7 +136,11 @@ class Hub:
             "mcp": self.mcp.app,
             **dict.fromkeys(("healthz", "readyz", "metrics", "hub"), own),
         }
-        chat = chat_app(gateway, max_body_bytes=lambda: self.live.current.settings.server.max_body_bytes)
+        chat = chat_app(
+            gateway,
+            max_body_bytes=lambda: self.live.current.settings.server.max_body_bytes,
+            gate=self.gate,
+        )
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             room = rooms.get(scope["path"][1:].partition("/")[0]) if scope["type"] == "http" else None

@@ -13,7 +13,9 @@ from adapters.canonical import ChatError, ErrorKind
 from adapters.codec import Codec
 from adapters.jsontext import dump_bytes
 from routing.answers import Answer, StreamBroken, error_answer, json_answer
+from routing.body import Gone, Unreadable, read_body
 from routing.call import Call, call_at
+from routing.gate import FixedLimits, Full, Gate
 from routing.gateway import Gateway
 from routing.resolve import SWITCH
 from routing.routes import COMPAT, Endpoint, Endpoints, Found, RouteTable, pick
@@ -32,9 +34,11 @@ _WATCH_AFTER = 0.05
 """Seconds until a request is listened to for its client going away: most are done before."""
 
 
-def chat_app(gateway: Gateway, *, max_body_bytes: Callable[[], int] = lambda: MAX_BODY_BYTES) -> ASGIApp:
+def chat_app(
+    gateway: Gateway, *, max_body_bytes: Callable[[], int] = lambda: MAX_BODY_BYTES, gate: Gate | None = None
+) -> ASGIApp:
     """The ASGI app of all chat endpoints; it answers 404 to whatever is no path of theirs."""
-    return _ChatApp(gateway, max_body_bytes)
+    return _ChatApp(gateway, max_body_bytes, gate or Gate(FixedLimits))
 
 
 def error_body(path: str, status: int, kind: ErrorKind, message: str) -> tuple[str, bytes]:
@@ -52,13 +56,10 @@ def _default_routes() -> RouteTable:
     return _defaults[0]
 
 
-class _Gone(Exception):
-    """The client went away before its request was whole."""
-
-
 class _ChatApp:
-    def __init__(self, gateway: Gateway, max_body_bytes: Callable[[], int]) -> None:
+    def __init__(self, gateway: Gateway, max_body_bytes: Callable[[], int], gate: Gate) -> None:
         self._gateway = gateway
+        self._gate = gate
         self._max_body_bytes = max_body_bytes
         self._routes = RouteTable(gateway.codecs)
         self._codecs = {codec.name: codec for codec in gateway.codecs}
@@ -89,45 +90,44 @@ class _ChatApp:
             await _send(send, self._wrong_method(path, method, found.endpoints))
             return
         endpoint = endpoints[0] if method == "POST" else pick(endpoints, headers, self._codecs)
+        if endpoint.route.method == "GET":
+            await self._answer(self._call(found, endpoint, scope, headers, b""), receive, send)
+            return
         try:
-            body = b"" if endpoint.route.method == "GET" else await self._body(headers, receive)
-        except _Gone:
+            if not self._gate.enter():
+                await self._gate.wait()
+        except Full as full:
+            error = ChatError("overloaded", str(full), 529, retry_after=full.retry_after)
+            await _send(send, self._error(endpoint.codec, error))
             return
-        except _Unreadable as unreadable:
-            await _send(send, self._error(endpoint.codec, unreadable.error))
+        try:
+            await self._admitted(found, endpoint, scope, headers, receive, send)
+        finally:
+            self._gate.leave()
+
+    async def _admitted(
+        self,
+        found: Found,
+        endpoint: Endpoint,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        try:
+            body = await read_body(headers, receive, self._max_body_bytes(), self._gate)
+        except Gone:
             return
-        await self._answer(self._call(found, endpoint, scope, headers, body), receive, send)
-
-    # ------------------------------------------------------------ reading the request
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        limit = self._max_body_bytes()
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
-        encoding = headers.get(b"content-encoding", b"identity").lower()
-        if encoding not in (b"identity", b""):
-            name = encoding.decode("ascii", "replace")
-            told = f"content-encoding `{name}` is not understood: send the body uncompressed"
-            raise _Unreadable(ChatError("invalid_request", told, 415))
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            body: bytes = message.get("body", b"")
-            if len(body) > limit:
-                raise _too_large(limit)
-            return body
-        pieces: list[bytes] = []
-        size = 0
-        while message["type"] == "http.request":
-            piece = message.get("body", b"")
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            if not message.get("more_body"):
-                return b"".join(pieces)
-            message = await receive()
-        raise _Gone
+        except Unreadable as unreadable:
+            answer = self._error(endpoint.codec, unreadable.error)
+            if unreadable.error.kind == "timeout":  # what else is too much is read to its end, unkept
+                answer.headers.append((b"connection", b"close"))
+            await _send(send, answer)
+            return
+        try:
+            await self._answer(self._call(found, endpoint, scope, headers, body), receive, send)
+        finally:
+            self._gate.release(len(body))
 
     def _call(
         self, found: Found, endpoint: Endpoint, scope: Scope, headers: dict[bytes, bytes], body: bytes
@@ -140,7 +140,7 @@ class _ChatApp:
             query=scope.get("query_string", b"").decode("latin-1"),
             headers=headers,
             body=body,
-            id=services.new_id(),
+            id=scope.get("state", {}).get("request_id") or services.new_id(),
             started=services.clock(),
             caller=caller.name if caller is not None else "",
         )
@@ -198,17 +198,6 @@ class _ChatApp:
 
     def _error(self, codec: Codec, error: ChatError) -> Answer:
         return error_answer(codec, error, [(b"x-request-id", self._gateway.services.new_id().encode())])
-
-
-class _Unreadable(Exception):
-    def __init__(self, error: ChatError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-def _too_large(limit: int) -> _Unreadable:
-    message = f"the body is larger than {limit} bytes, the limit here (server.max_body_bytes)"
-    return _Unreadable(ChatError("too_large", message, 413))
 
 
 class _Watch:

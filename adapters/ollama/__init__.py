@@ -54,7 +54,8 @@ class OllamaCodec:
         return Encoder(reply)
 
     def encode_error(self, error: ChatError) -> tuple[int, dict[str, Any]]:
-        return error.status, {"error": error.message}
+        status = 503 if error.status == 529 else error.status  # 529 is Anthropic's own; Ollama says 503
+        return status, {"error": error.message}
 
     def encode_models(self, infos: Sequence[ModelInfo], action: str = "") -> dict[str, Any]:
         return models.encode_models(infos, action)

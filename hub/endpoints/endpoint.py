@@ -30,8 +30,8 @@ from hub.endpoints.handlers import Handlers, Servers
 
 _DEBOUNCE_SECONDS = 0.02
 _STREAM_SECONDS = 2.0
-_LARGEST_BODY = 256 * 1024 * 1024
-"""Only a backstop: the hub's own limit (`max_body_bytes`) is in front of this one."""
+_LARGEST_BODY = 50 * 1024 * 1024
+"""As the default of `server.max_body_bytes`, which is for chats: no tool call comes near."""
 _EVENTS: dict[Kind, ServerEvent] = {
     "tools": ToolsListChanged(),
     "resources": ResourcesListChanged(),

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from routing.app import chat_app
+from routing.gate import Gate
 from routing.gateway import Gateway
 from routing.table import Group, Provider, Table, Target
 from routing.upstream import AiohttpUpstream
@@ -54,7 +55,11 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    start: Table, *, max_body_bytes: Callable[[], int] | None = None, **options: Any
+    start: Table,
+    *,
+    max_body_bytes: Callable[[], int] | None = None,
+    gate: Gate | None = None,
+    **options: Any,
 ) -> AsyncIterator[Served]:
     """A gateway on `start`; assign `served.table` to swap."""
     holder: dict[str, Served] = {}
@@ -67,7 +72,7 @@ async def serving(
     )
     served = holder["served"] = Served("", gateway, table=start)
     more = {"max_body_bytes": max_body_bytes} if max_body_bytes else {}
-    async with running(chat_app(gateway, **more)) as url:
+    async with running(chat_app(gateway, gate=gate, **more)) as url:
         served.url = url
         try:
             yield served
