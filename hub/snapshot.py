@@ -12,12 +12,14 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from hub.adjustments import changes_of, rules_of
 from hub.settings import LoadedSettings, Problem, Settings, SettingsError
 from hub.settings.groups import GroupSettings, TargetSettings
 from hub.settings.groups import Parameters as ParameterSettings
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.providers import ProviderSettings, TlsSettings
-from routing.table import PLAIN_TLS, Group, Parameters, Provider, Table, Target, Timeouts, Tls
+from hub.usage.prices import Prices
+from routing.table import NO_PARAMETERS, PLAIN_TLS, Group, Parameters, Provider, Table, Target, Timeouts, Tls
 from routing.tls import UnusableTls, tls_context
 
 _FILES = ("ca_file", "certificate", "key")
@@ -31,14 +33,17 @@ class Snapshot:
     table: Table
     loaded: LoadedSettings = field(repr=False)
     revision: int = 1
-    limited: Mapping[frozenset[str], Table] = field(default_factory=dict, repr=False)
-    """The table as each key sees it that is limited to some groups."""
+    limited: dict[frozenset[str], Table] = field(default_factory=dict, repr=False, compare=False)
+    """The table as each key sees it that is limited to some groups; made when it is first asked for."""
 
     def table_for(self, groups: frozenset[str] | None) -> Table:
         """The table of a caller that may use `groups` alone; None: all. The same object each time."""
         if groups is None:
             return self.table
-        return self.limited.get(groups) or limit_table(self.table, groups)
+        table = self.limited.get(groups)
+        if table is None:
+            table = self.limited[groups] = limit_table(self.table, groups)
+        return table
 
 
 def build_snapshot(
@@ -46,16 +51,27 @@ def build_snapshot(
 ) -> Snapshot:
     """The snapshot of loaded settings. Raises `SettingsError` as `build_table` does."""
     table = build_table(loaded.settings, loaded.environ, embedded=embedded)
-    limits = {frozenset(key.groups) for key in loaded.settings.keys.values() if key.groups is not None}
-    limited = {groups: limit_table(table, groups) for groups in limits}
-    return Snapshot(loaded.settings, table, loaded, revision, limited)
+    return Snapshot(loaded.settings, table, loaded, revision)
 
 
 def limit_table(table: Table, names: frozenset[str]) -> Table:
     """`table` without any group but those of `names`, and without a default group that is not one of them."""
     groups = {name: group for name, group in table.groups.items() if name in names}
     default = table.default_group if table.default_group in groups else None
-    return Table(MappingProxyType(groups), default)
+    return Table(MappingProxyType(groups), default, MappingProxyType(_reserve(table, groups)))
+
+
+def _reserve(table: Table, groups: Mapping[str, Group]) -> dict[str, Group]:
+    """Those whom `groups` fall back to or use by a rule, and so on, without them."""
+    found: dict[str, Group] = {}
+    todo = list(groups.values())
+    while todo:
+        group = todo.pop()
+        for name in (group.fallback, *(rule.use for rule in group.rules)):
+            if name and name not in groups and name not in found and name in table.groups:
+                found[name] = table.groups[name]
+                todo.append(found[name])
+    return found
 
 
 def build_table(
@@ -68,12 +84,11 @@ def build_table(
     Raises `SettingsError` naming a provider that is unknown, incomplete, or embedded and not running.
     """
     wanted = dict.fromkeys(
-        target.provider
-        for group in settings.groups.values()
-        for target in (*group.all_targets(), *group.models.values())
+        target.provider for group in settings.groups.values() for target in group.reachable_targets()
     )
     providers = {name: _provider(name, settings, environ, embedded) for name in wanted}
-    groups = {name: _group(name, group, providers) for name, group in settings.groups.items()}
+    prices = Prices(settings)
+    groups = {name: _group(name, group, providers, prices) for name, group in settings.groups.items()}
     return Table(MappingProxyType(groups), settings.default_group or next(iter(groups), None))
 
 
@@ -137,23 +152,29 @@ def _api_keys(name: str, own: ProviderSettings, environ: Mapping[str, str]) -> t
     return (found,) if found is not None else ()
 
 
-def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider]) -> Group:
+def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider], prices: Prices) -> Group:
     def target(written: TargetSettings) -> Target:
-        return Target(providers[written.provider], written.model, written.weight)
+        provider = providers[written.provider]
+        price = prices.of(provider, written.model)
+        return Target(provider, written.model, written.weight, price=price)
 
     return Group(
         name=name,
         targets=tuple(target(written) for written in group.all_targets()),
         models=tuple((glob, target(written)) for glob, written in group.models.items()),
         defaults=_parameters(group),
-        override=_parameters(group.override) if group.override is not None else Parameters(),
+        override=_parameters(group.override),
         description=group.description or "",
         tool_repair=group.tool_repair,
         losses=group.losses,
+        rules=rules_of(group, target),
+        changes=changes_of(group),
     )
 
 
-def _parameters(written: ParameterSettings) -> Parameters:
+def _parameters(written: ParameterSettings | None) -> Parameters:
+    if written is None:
+        return NO_PARAMETERS
     return Parameters(**{name: getattr(written, name) for name in ParameterSettings.model_fields})
 
 

@@ -37,6 +37,9 @@ class Price:
     """Input read from the provider's prompt cache; None: as `input`."""
     cache_write: float | None = None
     """Input written into it; None: as `input`."""
+    long: Price | None = None
+    """Of requests with more than `long_above` tokens of input, for all of their tokens."""
+    long_above: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class Record:
 
 def cost(usage: Usage, price: Price) -> float:
     """US dollars. Cached and written tokens are parts of the input, and have prices of their own."""
+    if price.long is not None and usage.input_tokens > price.long_above:
+        price = price.long
     cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     plain = max(0, usage.input_tokens - cached - written)
     total = plain * price.input + usage.output_tokens * price.output

@@ -36,8 +36,8 @@ class UsageSettings(Model):
     """How large the database may become, such as `1GB`; the oldest rows go first."""
 
 
-class PriceSettings(Model):
-    """What a model costs, in US dollars per million tokens."""
+class BasePriceSettings(Model):
+    """US dollars per million tokens."""
 
     input: float = Field(ge=0)
     """Tokens of the request."""
@@ -47,3 +47,17 @@ class PriceSettings(Model):
     """Of the input: read from the provider's prompt cache; absent: as `input`."""
     cache_write: float | None = Field(default=None, ge=0)
     """Of the input: written into that cache; absent: as `input`."""
+
+
+class LongPriceSettings(BasePriceSettings):
+    """What a long request costs, all of it."""
+
+    above: int = Field(gt=0)
+    """For requests with more tokens of input than this."""
+
+
+class PriceSettings(BasePriceSettings):
+    """What a model costs, in US dollars per million tokens."""
+
+    long: LongPriceSettings | None = None
+    """For providers that ask more for long requests."""
