@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from adapters.canonical import ChatError
 from adapters.codec import Codec
@@ -36,6 +37,31 @@ _LONGEST_LOSSES = 2000
 
 class StreamBroken(Exception):
     """The answer cannot be completed, and the client must not take it for complete."""
+
+
+class HeldStream(AsyncGenerator[bytes, None]):
+    """A stream that tells its end, also if it is closed before its first piece was asked for."""
+
+    __slots__ = ("_end", "_stream")
+
+    def __init__(self, stream: AsyncGenerator[bytes, None], end: Callable[[], None]) -> None:
+        self._stream = stream
+        self._end = end
+
+    def __anext__(self) -> Coroutine[Any, Any, bytes]:
+        return self._stream.__anext__()
+
+    async def asend(self, value: None) -> bytes:
+        return await self._stream.asend(value)
+
+    async def athrow(self, *error: Any) -> bytes:
+        return await self._stream.athrow(*error)
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            self._end()
 
 
 @dataclass(slots=True)

@@ -1,7 +1,4 @@
-"""One request on its way: the targets asked one after another until one begins to answer.
-
-Refused     a target did not answer; nothing has gone out to the client yet
-"""
+"""One request on its way: a target asked, its answer received, what happened recorded."""
 
 from __future__ import annotations
 
@@ -17,16 +14,29 @@ from adapters.call_ids import FreshIds, FreshIdsDecoder
 from adapters.canonical import ChatError, ChatResponse, Usage
 from adapters.codec import Reply, StreamDecoder
 from adapters.compat import CallsDecoder, DeclaredTools, response_with_calls
+from adapters.conversation import response_id
 from adapters.errors import InvalidResponse, Unsupported
 from adapters.losses import Losses
 from adapters.peek import Peek
-from routing.answers import Answer, Headers, error_answer, forwarded, json_answer, losses_header
+from routing.affinity import Places
+from routing.answers import Answer, Headers, HeldStream, error_answer, forwarded, json_answer, losses_header
 from routing.call import Call
-from routing.health import Health
+from routing.failover import Search
+from routing.health import Health, Hold
 from routing.inquiry import Inquiry
 from routing.plan import Attempt, GroupPlan, Prepared, Way
-from routing.policy import FAULT_ERRORS, Rule, Step, after_fault, after_status, cooldown
-from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault
+from routing.policy import (
+    FAULT_ERRORS,
+    TELL,
+    Step,
+    after_error,
+    after_fault,
+    after_status,
+    cooldown,
+    retry_after,
+)
+from routing.refused import Refused
+from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault, UpstreamRequest
 from routing.usage import Record, Sink, cost
 
 log = logging.getLogger("hub.routing")
@@ -35,6 +45,8 @@ CLIENT_GONE = 499
 """nginx's status for a client that did not wait; only in records."""
 LONGEST_ERROR = 2**20
 LONGEST_ANSWER = 2**28
+_LOOKED_AT = 2**12
+"""Bytes of an answer in which its id is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +64,9 @@ class Services:
     keep_alive: float
     """Seconds of silence after which a stream's client is sent a sign of life."""
     sink: Sink | None
-
-
-class Refused(Exception):
-    """A target did not answer. `raw` is its own error's body, for a client of the same protocol."""
-
-    def __init__(
-        self, error: ChatError, rule: Rule, headers: Headers | None = None, raw: bytes | None = None
-    ) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.rule = rule
-        self.headers: Headers = headers or []
-        self.raw = raw
+    places: Places
+    """Where conversations are."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Exchange(Inquiry):
@@ -82,6 +84,9 @@ class Exchange(Inquiry):
         self.tries = 0
         self.first_byte: float | None = None
         self.way: Way | None = None
+        self.response_id: str | None = None
+        """By which a later request can continue this answer at the one who made it."""
+        self._hold: Hold | None = None
         self._recorded = False
 
     # ------------------------------------------------------------ the request
@@ -134,37 +139,46 @@ class Exchange(Inquiry):
 
     async def run(self, receive: Receive) -> Answer:
         """Ask until somebody answers. `receive` makes the client's answer of the upstream's."""
-        attempts = self.plan.attempts(self.model, self.services.random, self.services.health)
-        if not self.is_chat:
-            attempts = [each for each in attempts if self.reaches(each.way)]
-        refused: Refused | None = None
-        passed: Way | None = None
-        for attempt in attempts:
-            if attempt.way is passed:
-                continue
-            self.way = attempt.way
-            try:
-                answer: Answer = await self._ask(attempt, receive)
-            except Refused as refusal:
-                refused = refusal
-                if refusal.rule.step is Step.TELL:
-                    break
-                self._cool_down(attempt, refusal)
-                passed = attempt.way if refusal.rule.step is Step.NEXT_TARGET else None
-            except Unsupported as unsupported:
-                refused = Refused(unsupported.error, Rule(Step.NEXT_TARGET))
-                passed = attempt.way
-            else:
-                self.services.health.succeeded(attempt.way.subject(attempt.key))
-                return answer
-        return self._tell(refused or Refused(self.nobody(), Rule(Step.TELL)))
+        plan = self.plan
+        ways = plan.pool(self.model)
+        if plan.rules or not plan.lone(ways) or not self.reaches(ways[0]):
+            return await Search(self, receive).answer()
+        try:
+            return await self.ask(Attempt(ways[0], 0), receive)
+        except Refused as refused:
+            return self.tell(refused)
+        except Unsupported as unsupported:
+            return self.tell(Refused(unsupported.error, TELL))
 
-    async def _ask(self, attempt: Attempt, receive: Receive) -> Answer:
+    async def ask(self, attempt: Attempt, receive: Receive) -> Answer:
+        """Raises Refused, Unsupported. Until the answer's end the target counts as busy with it."""
         way, key = attempt
+        self.way = way
         request, losses = self.asked(way, key)
         self.losses = ()
         self.note(losses)
         self.tries += 1
+        hold = self._hold = Hold(
+            self.services.health, way.condition, way.key_conditions[key], way.limiters[key]
+        )
+        answer: Answer | None = None
+        try:
+            answer = await self._answer(way, request, receive)
+        except Refused as refused:
+            self._note_failure(hold, attempt, refused)
+            raise
+        except asyncio.CancelledError:
+            self.client_gone()
+            raise
+        finally:
+            if answer is None or answer.stream is None:
+                hold.end(self._tokens())
+        hold.succeeded()
+        if answer.stream is not None:
+            answer.stream = HeldStream(answer.stream, lambda: hold.end(self._tokens()))
+        return answer
+
+    async def _answer(self, way: Way, request: UpstreamRequest, receive: Receive) -> Answer:
         upstream: UpstreamAnswer | None = None
         answer: Answer | None = None
         try:
@@ -176,27 +190,39 @@ class Exchange(Inquiry):
             raise self.fault(way, fault) from fault
         except InvalidResponse as invalid:
             raise self.garbage(way, str(invalid)) from invalid
-        except asyncio.CancelledError:
-            self.record(CLIENT_GONE, error="the client went away", kind="client_gone")
-            raise
         finally:
             if upstream is not None and (answer is None or answer.stream is None):
                 upstream.close()
         return answer
 
-    def _cool_down(self, attempt: Attempt, refusal: Refused) -> None:
-        seconds = cooldown(refusal.rule, refusal.error.retry_after)
-        self.services.health.failed(attempt.way.subject(attempt.key), seconds)
+    def _note_failure(self, hold: Hold, attempt: Attempt, refused: Refused) -> None:
+        error, rule = refused.error, refused.rule
+        if rule.step is Step.TELL:
+            if 400 <= error.status < 500:  # whoever judges a request is well
+                hold.succeeded()
+            return
+        seconds, longest = cooldown(rule, error.retry_after)
+        hold.failed(seconds, longest, error.kind, of_key=rule.step is Step.NEXT_KEY)
         log.warning(
             "request %s: %s did not answer: %s",
             self.call.id,
             attempt.way.label.decode(),
-            refusal.error.message,
+            error.message,
         )
+
+    def _tokens(self) -> int:
+        """What the request used, for limits."""
+        return (self.usage.input_tokens + self.usage.output_tokens) if self.usage is not None else 0
+
+    def client_gone(self) -> None:
+        self.record(CLIENT_GONE, error="the client went away", kind="client_gone")
 
     # ------------------------------------------------------------ refusals
 
     def fault(self, way: Way, fault: UpstreamFault) -> Refused:
+        if self._hold is not None and self.first_byte is not None:  # in the middle of its answer
+            seconds, longest = cooldown(after_fault(fault.fault), None)
+            self._hold.failed(seconds, longest, "upstream", of_key=False)
         kind, status = FAULT_ERRORS[fault.fault]
         message = f"provider `{way.target.provider.name}` did not answer: {fault}"
         return Refused(ChatError(kind, message, status), after_fault(fault.fault))
@@ -209,7 +235,12 @@ class Exchange(Inquiry):
     def failed(self, error: ChatError) -> Refused:
         """For a failure that the upstream told as the first thing in its stream."""
         error = self.redacted(error)
-        return Refused(error, after_status(error.status))
+        return Refused(error, after_error(error))
+
+    @staticmethod
+    def refused(error: ChatError) -> Refused:
+        """For what the hub itself says."""
+        return Refused(error, TELL)
 
     def redacted(self, error: ChatError) -> ChatError:
         return replace(error, message=self.redactor.text(error.message))
@@ -220,12 +251,14 @@ class Exchange(Inquiry):
         except UpstreamFault:
             body = b""
         status = upstream.status
-        rule = after_status(status)
         name = way.target.provider.name
         if status < 400:
             message = f"provider `{name}` answered {status}: its base_url points elsewhere than to its API"
-            return Refused(ChatError("upstream", message, 502), rule)
+            return Refused(ChatError("upstream", message, 502), after_status(status))
         error = self.redacted(way.codec.decode_error(status, upstream.headers, body))
+        if (seconds := retry_after(upstream.headers, self.services.now())) is not None:
+            error = replace(error, retry_after=seconds)
+        rule = after_error(error)
         headers = forwarded(upstream.headers, self.redactor)
         if status in (401, 403):
             remedy = "check its api_key in the settings" if way.keys[0] else "set its api_key in the settings"
@@ -235,7 +268,7 @@ class Exchange(Inquiry):
             return Refused(error, rule, headers, self.redactor.data(body))
         return Refused(error, rule, headers)
 
-    def _tell(self, refused: Refused) -> Answer:
+    def tell(self, refused: Refused) -> Answer:
         error = refused.error
         self.record(error.status, error=error.message, kind=error.kind)
         headers = [*self.labels(), *refused.headers]
@@ -256,10 +289,14 @@ class Exchange(Inquiry):
     def head(self, upstream: Mapping[str, str]) -> Headers:
         return [*self.labels(), *losses_header(self.losses), *forwarded(upstream, self.redactor)]
 
-    def began(self) -> None:
-        """The first byte of the answer is there."""
+    def began(self, data: bytes = b"", *, stream: bool = False) -> None:
+        """The first byte of the answer is there; `data`: its beginning."""
         if self.first_byte is None:
             self.first_byte = self.services.clock() - self.call.started
+            if self._hold is not None:
+                self._hold.began(stream)
+            if data:
+                self.response_id = response_id(data[:_LOOKED_AT])
 
     def record(
         self, status: int, *, stream: bool = False, error: str | None = None, kind: str | None = None

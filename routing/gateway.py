@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random as chance
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 
 from adapters import tokens
@@ -16,6 +18,7 @@ from adapters.errors import AdapterError
 from adapters.jsontext import dump_bytes
 from adapters.peek import peek
 from adapters.registry import codecs as registered
+from routing.affinity import Places
 from routing.answers import Answer, Headers, error_answer, json_answer
 from routing.call import Call
 from routing.exchange import Exchange, Services
@@ -23,14 +26,16 @@ from routing.health import Health
 from routing.plan import Prepared, prepare
 from routing.receive import receive_chat, receive_plain
 from routing.receive_embeddings import receive_embeddings
-from routing.resolve import RoutingError, aliases, find_group, known
-from routing.table import Table
+from routing.resolve import SWITCH, RoutingError, aliases, find_group, known
+from routing.table import Group, Table
 from routing.upstream import Upstream
 from routing.usage import Sink
 
 OLLAMA_VERSION = "0.13.0"
 """What `/api/version` says: clients compare it with the first version that has what they need."""
 
+_TABLES = 64
+"""Tables that are kept ready."""
 _FINAL_COUNTS = frozenset((200, 400, 413, 422))
 """Statuses of a count that are the client's; after any other the hub estimates."""
 
@@ -43,14 +48,17 @@ def new_id() -> str:
 class Gateway:
     """Answers calls by the table that each of them leases.
 
-    `lease` gives the current table for the time of one request. `active_group` is what `switch` set,
-    None: nothing. `sink` takes one record for each request; it must not block.
+    `lease` gives the current table for the time of one request. `visible` gives that table without the
+    groups that the request's caller may not name; to whom a group passes requests on is the settings' affair.
+    `active_group` is what `switch` set, None: nothing. `sink` takes one record for each request; it must
+    not block.
     """
 
     def __init__(
         self,
         *,
         lease: Callable[[], AbstractContextManager[Table]],
+        visible: Callable[[Table], Table] = lambda table: table,
         upstream: Upstream,
         codecs: Sequence[Codec] | None = None,
         active_group: Callable[[], str | None] = lambda: None,
@@ -60,12 +68,14 @@ class Gateway:
         new_id: Callable[[], str] = new_id,
         sink: Sink | None = None,
         keep_alive: float = 15.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.lease = lease
+        self._visible = visible
         self.codecs = tuple(registered() if codecs is None else codecs)
         self._by_name = {codec.name: codec for codec in self.codecs}
         self._active_group = active_group
-        self._prepared: Prepared | None = None
+        self._prepared: OrderedDict[int, Prepared] = OrderedDict()
         self._since = int(now())
         self.services = Services(
             upstream=upstream,
@@ -76,16 +86,21 @@ class Gateway:
             new_id=new_id,
             keep_alive=keep_alive,
             sink=sink,
+            places=Places(clock),
+            sleep=sleep,
         )
 
     def prepared(self, table: Table) -> Prepared:
         """What is computed once for a table. Raises LookupError for an unknown protocol.
 
-        Only the latest is kept: requests on an older table hold their own.
+        The latest few are kept: each key that is limited to some groups has a table of its own.
         """
-        prepared = self._prepared
+        prepared = self._prepared.get(id(table))
         if prepared is None or prepared.table is not table:
-            prepared = self._prepared = prepare(table, self._by_name)
+            prepared = prepare(table, self._by_name, self.services.health)
+            self._prepared[id(table)] = prepared
+            if len(self._prepared) > _TABLES:
+                self._prepared.popitem(last=False)
         return prepared
 
     async def close(self) -> None:
@@ -124,7 +139,7 @@ class Gateway:
         """Raises InvalidRequest, RoutingError."""
         peeked = peek(call.body)
         model = call.arrival.model or peeked.model or ""
-        group = find_group(prepared.table, call.prefix, model, self._active_group())
+        group = self._find(prepared.table, call.prefix, model)
         return Exchange(self.services, prepared, prepared.groups[group.name], call, peeked, model)
 
     async def _count(self, exchange: Exchange) -> Answer:
@@ -160,16 +175,24 @@ class Gateway:
 
     def _listed(self, prepared: Prepared, call: Call) -> list[ModelInfo]:
         """The groups and the names in their `models` maps; below a prefix only that group's."""
-        table = prepared.table
         if call.prefix:
-            groups = [find_group(table, call.prefix, None, self._active_group())]
+            groups = [self._find(prepared.table, call.prefix, None)]
         else:
-            groups = list(table.groups.values())
+            groups = list(self._visible(prepared.table).groups.values())
         infos: dict[str, ModelInfo] = {}
         for group in groups:
             for name in (group.name, *aliases(group)):
                 infos.setdefault(name, ModelInfo(name, self._since, "hub", group.description or name))
         return list(infos.values())
+
+    def _find(self, table: Table, prefix: str, model: str | None) -> Group:
+        """The group that is meant. Raises RoutingError, also for one that the caller may not name."""
+        visible, active = self._visible(table), self._active_group()
+        if visible is not table:
+            named = (active if prefix == SWITCH else prefix) or model or ""
+            if named in table.groups and named not in visible.groups:
+                raise RoutingError("permission", f"this key may not use the group `{named}`")
+        return find_group(visible, prefix, model, active)
 
     def _labels(self, call: Call) -> Headers:
         return [(b"x-request-id", call.id.encode())]

@@ -80,7 +80,7 @@ async def _whole(
     document = read_document(body)
     if (error := error_within(way.codec, document, body)) is not None:
         raise exchange.failed(error)
-    exchange.began()
+    exchange.began(body)
     if through and not as_stream:
         if exchange.services.sink is not None:
             exchange.usage = _usage_of(way, document)
@@ -121,7 +121,7 @@ async def _assembled(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> 
     decoder, assembler = exchange.stream_decoder(way), Assembler()
     while data := await upstream.read():
         assembler.feed(decoder.feed(data))
-        exchange.began()
+        exchange.began(data)
     assembler.feed(decoder.close())
     response = assembler.response
     if response is None:
@@ -140,7 +140,7 @@ async def _streamed(
     begun = await opening(upstream, decoder, exchange.services.keep_alive, first, look_only=through)
     if (error := begun.failure()) is not None:
         raise exchange.failed(error)
-    exchange.began()
+    exchange.began(begun.data, stream=True)
     client = exchange.call.codec
     if through:
         content_type = upstream.headers.get("content-type") or exchange.call.stream_type

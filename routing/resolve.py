@@ -1,14 +1,13 @@
-"""Which group a request means, and in which order its targets are asked. Pure; chance is passed in."""
+"""Which group a request means. Pure."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 from adapters.canonical import ChatError, ErrorKind
 from adapters.errors import STATUS
-from routing.table import Group, Table, Target
+from routing.table import Group, Table
 
 SWITCH = "switch"
 """The prefix that stands for the active group."""
@@ -79,15 +78,3 @@ def aliases(group: Group) -> tuple[str, ...]:
 
 def is_glob(pattern: str) -> bool:
     return any(mark in pattern for mark in "*?[")
-
-
-def weighted_order(targets: Sequence[Target], random: Callable[[], float]) -> tuple[int, ...]:
-    """Indexes of `targets` in the order of asking: drawn by weight, without return; weight 0 comes last.
-
-    Each gets the key -ln(u)/weight and the smallest goes first, which draws the first by its share and
-    the rest by theirs (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
-    """
-    if len(targets) == 1:
-        return (0,)
-    keys = [-math.log(1.0 - random()) / each.weight if each.weight > 0 else math.inf for each in targets]
-    return tuple(sorted(range(len(targets)), key=keys.__getitem__))

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from routing.changes import NO_CHANGES, Changes
+from routing.rules import Rule
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -90,24 +93,6 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A model at a provider. `model` "" stands for the name that the client sent."""
-
-    provider: Provider
-    model: str
-    weight: float = 1.0
-    """Share of the requests that begin here, relative to the group's other targets. 0: only a spare."""
-    priority: int = 0
-    """Lower ones are asked first; within one priority the group's strategy decides."""
-    price: Price | None = None
-    """None: unknown."""
-    limits: Limits | None = None
-    """Of this target, whatever key it is asked with."""
-    timeouts: Timeouts | None = None
-    """In place of the provider's."""
-
-
-@dataclass(frozen=True, slots=True)
 class Parameters:
     """Parameters of a request. None: the group says nothing about it."""
 
@@ -126,6 +111,29 @@ class Parameters:
 
 
 NO_PARAMETERS = Parameters()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model at a provider. `model` "" stands for the name that the client sent."""
+
+    provider: Provider
+    model: str
+    weight: float = 1.0
+    """Share of the requests that begin here, relative to the group's other targets. 0: only a spare."""
+    priority: int = 0
+    """Lower ones are asked first; within one priority the group's strategy decides."""
+    price: Price | None = None
+    """None: unknown."""
+    limits: Limits | None = None
+    """Of this target, whatever key it is asked with."""
+    timeouts: Timeouts | None = None
+    """In place of the provider's."""
+    defaults: Parameters = NO_PARAMETERS
+    """As the group's, which they win over."""
+    override: Parameters = NO_PARAMETERS
+    changes: Changes = NO_CHANGES
+    """Besides the group's."""
 
 
 LossPolicy = Literal["allow", "warn", "refuse"]
@@ -163,8 +171,8 @@ class Retry:
 
     attempts: int = 10
     """Requests sent upstream for one of the client's, fallback groups included."""
-    budget: float = 10.0
-    """Seconds in all to wait for a target that is cooling down, before it is asked again."""
+    budget: float = 2.0
+    """Seconds in all that a request waits while everybody is cooling down, before it is told so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +198,17 @@ class Group:
     """The group that is asked when nobody of this one answers."""
     fallback_on: frozenset[FallbackReason] = frozenset({"unavailable"})
     affinity: Affinity | None = None
-    retry: Retry = Retry()
+    retry: Retry | None = None
+    """None: as `Retry()`, but for a group with one target and one key, which tells each error at once."""
+    rules: tuple[Rule, ...] = ()
+    """Who answers, by facts of the request. The first that holds counts, and stands before `models`."""
+    changes: Changes = NO_CHANGES
+    """What is changed in requests besides parameters."""
+
+    def all_targets(self) -> Iterator[Target]:
+        yield from self.targets
+        yield from (target for _, target in self.models)
+        yield from (target for rule in self.rules for target in rule.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +217,14 @@ class Table:
 
     groups: Mapping[str, Group] = field(default_factory=dict)
     default_group: str | None = None
+    reserve: Mapping[str, Group] = field(default_factory=dict)
+    """Groups that only answer for others, as a fallback or by a rule: nobody can ask for them by name."""
 
     def providers(self) -> Iterator[Provider]:
         """Every provider that a group can reach; each once by name."""
         seen: set[str] = set()
-        for group in self.groups.values():
-            for target in (*group.targets, *(target for _, target in group.models)):
+        for group in (*self.groups.values(), *self.reserve.values()):
+            for target in group.all_targets():
                 if target.provider.name not in seen:
                     seen.add(target.provider.name)
                     yield target.provider
