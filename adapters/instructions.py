@@ -27,6 +27,11 @@ def stable(request: ChatRequest, protocol: str, losses: Losses) -> ChatRequest:
     return replace(request, instructions=kept)
 
 
+def is_volatile(part: Part) -> bool:
+    """Whether one provider alone reads it."""
+    return isinstance(part, Text) and any(VOLATILE in bag for bag in part.extensions.values())
+
+
 def _is_volatile_for(part: Part, protocol: str) -> bool:
     if not isinstance(part, Text) or not part.extensions:
         return False

@@ -7,13 +7,13 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
-def _one_or_more(value: object) -> object:
+def one_or_more(value: object) -> object:
     """Accept a single value where a list is meant: `stop: END`, `include: "*"`."""
     return [value] if isinstance(value, str) else value
 
 
 Strings = Annotated[
-    tuple[str, ...], BeforeValidator(_one_or_more, json_schema_input_type=str | tuple[str, ...])
+    tuple[str, ...], BeforeValidator(one_or_more, json_schema_input_type=str | tuple[str, ...])
 ]
 
 

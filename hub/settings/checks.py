@@ -36,6 +36,19 @@ VERSION_BY_SDK = {"anthropic": "/v1", "gemini": "/v1beta", "ollama": "/api"}
 """What the SDKs of these protocols put after their base URL."""
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FRAMING_HEADERS = frozenset(
+    (
+        "host",
+        "content-length",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "te",
+        "trailer",
+        "upgrade",
+    )
+)
+"""They belong to the connection or say how the body is written."""
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -129,6 +142,54 @@ def _all_targets(document: Document) -> Iterator[tuple[KeyPath, dict[str, Any]]]
         mapped = models.items() if isinstance(models, dict) else ()
         yield from (((*path, "targets", step), value) for step, value in listed if isinstance(value, dict))
         yield from (((*path, "models", glob), value) for glob, value in mapped if isinstance(value, dict))
+        for step, rule in _rules(group):
+            own, several = rule.get("target"), rule.get("targets")
+            if isinstance(own, dict):
+                yield (*path, "rules", step, "target"), own
+            for at, value in enumerate(several if isinstance(several, list) else ()):
+                if isinstance(value, dict):
+                    yield (*path, "rules", step, "targets", at), value
+
+
+def _rules(group: object) -> Iterator[tuple[int, dict[str, Any]]]:
+    """A group's rules that have the right shape, with their places."""
+    rules = group.get("rules") if isinstance(group, dict) else None
+    for step, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, dict):
+            yield step, rule
+
+
+def _used_groups(document: Document, environ: Mapping[str, str]) -> None:
+    """What rules name: groups that exist and do not use each other in a circle, and known protocols."""
+    groups = document.section("groups")
+    uses: dict[str, dict[str, KeyPath]] = {}
+    for name, group in groups.items():
+        for step, rule in _rules(group):
+            path: KeyPath = ("groups", name, "rules", step)
+            if isinstance(use := rule.get("use"), str):
+                if use in groups:
+                    uses.setdefault(name, {}).setdefault(use, (*path, "use"))
+                else:
+                    document.refuse((*path, "use"), f"unknown group `{use}`", nearest_hint(use, groups))
+            when = rule.get("when")
+            protocols = when.get("protocol") if isinstance(when, dict) else None
+            for _, protocol in _listed((*path, "when", "protocol"), protocols):
+                if not any(mark in protocol for mark in "*?["):
+                    _protocol(document, (*path, "when", "protocol"), protocol)
+    for name, used in uses.items():
+        for use, place in used.items():
+            if name in _reached(use, uses):
+                document.refuse(place, f"`{use}` uses `{name}` itself, by rules", "leave out one of them")
+
+
+def _reached(name: str, uses: Mapping[str, Mapping[str, KeyPath]]) -> set[str]:
+    """The groups that `name` is or uses, and those use, and so on."""
+    found, todo = {name}, [name]
+    while todo:
+        new = set(uses.get(todo.pop(), ())) - found
+        found |= new
+        todo += new
+    return found
 
 
 def _wants_built_in_key(name: str, provider: dict[str, Any]) -> bool:
@@ -262,13 +323,23 @@ def urlsplit_or_none(url: str) -> Any:
 def _headers(document: Document, environ: Mapping[str, str]) -> None:
     for section in ("providers", "mcpServers"):
         for name, entry in document.section(section).items():
-            headers = entry.get("headers") if isinstance(entry, dict) else None
-            for header, value in headers.items() if isinstance(headers, dict) else ():
-                path = (section, name, "headers", header)
-                if not HEADER_NAME.fullmatch(header):
-                    document.refuse(path, f"`{header}` cannot be the name of a header")
-                elif isinstance(value, str) and (CONTROL.search(value) or not value.isascii()):
-                    document.refuse(path, "has a line break or another character that a header cannot have")
+            _headers_of(document, (section, name), entry)
+    for place, target in _all_targets(document):
+        _headers_of(document, place, target)
+        headers = target.get("headers")
+        for header in headers if isinstance(headers, dict) else ():
+            if header.lower() in FRAMING_HEADERS:
+                document.refuse((*place, "headers", header), "is the hub's to set, for each request")
+
+
+def _headers_of(document: Document, place: KeyPath, entry: object) -> None:
+    headers = entry.get("headers") if isinstance(entry, dict) else None
+    for header, value in headers.items() if isinstance(headers, dict) else ():
+        path = (*place, "headers", header)
+        if not HEADER_NAME.fullmatch(header):
+            document.refuse(path, f"`{header}` cannot be the name of a header")
+        elif isinstance(value, str) and (CONTROL.search(value) or not value.isascii()):
+            document.refuse(path, "has a line break or another character that a header cannot have")
 
 
 def _references(document: Document, environ: Mapping[str, str]) -> None:
@@ -385,6 +456,7 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     _server_urls,
     _headers,
     _references,
+    _used_groups,
     _default_group,
     _keys,
     _listening,

@@ -119,6 +119,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
     hint = ""
     if "'\\t'" in reason:
         hint = "indent with spaces, not tabs"
+    elif "block scalar" in reason and re.search(r":\s*>=?\s*\d", line):
+        hint = 'a comparison needs quotes, ">60000"'
     elif "flow" in reason and "${" in line:
         hint = 'between { } or [ ] a variable needs quotes, "${NAME}"'
     return Problem(mark.line + 1 if mark else None, "", f"not readable as YAML: {reason}", hint)

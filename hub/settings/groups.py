@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from hub.settings.base import Model, Strings
+from hub.settings.changes import ChangesSettings
+from hub.settings.rules import RuleSettings
 
 
 class Parameters(Model):
@@ -27,8 +29,15 @@ class Parameters(Model):
     """Further fields for the upstream's body, in the target's own protocol."""
 
 
-class TargetSettings(Model):
-    """A model at a provider."""
+class Adjusted(Parameters, ChangesSettings):
+    """What is changed in requests. Parameters stand where the client said nothing."""
+
+    override: Parameters | None = None
+    """Parameters that win over the client's own."""
+
+
+class TargetSettings(Adjusted):
+    """A model at a provider. What it changes is added to what its group changes, and wins over it."""
 
     provider: str = Field(min_length=1)
     """A name of `providers`, or a built-in one."""
@@ -38,7 +47,7 @@ class TargetSettings(Model):
     """Share of the requests that begin here; 0 is a spare for when the others fail."""
 
 
-class GroupSettings(Parameters):
+class GroupSettings(Adjusted):
     """A name that chat clients use for one or more targets.
 
     The short form (`model`, `provider`) is a list of one target. Parameters beside them are
@@ -53,8 +62,8 @@ class GroupSettings(Parameters):
     """The long form: several targets, for sharing the load and for failover."""
     models: Mapping[str, TargetSettings] = Field(default_factory=dict)
     """Glob over the client's model name -> target; the first match wins, in the file's order."""
-    override: Parameters | None = None
-    """Parameters that win over the client's own."""
+    rules: tuple[RuleSettings, ...] = ()
+    """Who answers, by facts of the request: the first rule that holds. They stand before `models`."""
     losses: Literal["allow", "warn", "refuse"] = "allow"
     """What the target's protocol cannot express is always told in `x-hub-losses`. `warn` puts it into the
     log as well; `refuse` answers such a request with an error and sends nothing."""
@@ -84,3 +93,11 @@ class GroupSettings(Parameters):
         if self.model is not None and self.provider is not None:
             return (TargetSettings(provider=self.provider, model=self.model),)
         return self.targets
+
+    def reachable_targets(self) -> tuple[TargetSettings, ...]:
+        """Those, and the ones of `models` and `rules`."""
+        ruled = (target for rule in self.rules for target in rule.all_targets())
+        return (*self.all_targets(), *self.models.values(), *ruled)
+
+
+RuleSettings.model_rebuild(_types_namespace={"TargetSettings": TargetSettings})
