@@ -6,7 +6,7 @@ A snapshot never changes. A request keeps the one it began with, a reload makes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,12 +14,26 @@ from pydantic import SecretStr
 
 from hub.adjustments import changes_of, rules_of
 from hub.settings import LoadedSettings, Problem, Settings, SettingsError
+from hub.settings.balance import AffinitySettings, LimitSettings, SomeTimeoutSettings
 from hub.settings.groups import GroupSettings, TargetSettings
 from hub.settings.groups import Parameters as ParameterSettings
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.providers import ProviderSettings, TlsSettings
 from hub.usage.prices import Prices
-from routing.table import NO_PARAMETERS, PLAIN_TLS, Group, Parameters, Provider, Table, Target, Timeouts, Tls
+from routing.table import (
+    NO_PARAMETERS,
+    PLAIN_TLS,
+    Affinity,
+    Group,
+    Limits,
+    Parameters,
+    Provider,
+    Retry,
+    Table,
+    Target,
+    Timeouts,
+    Tls,
+)
 from routing.tls import UnusableTls, tls_context
 
 _FILES = ("ca_file", "certificate", "key")
@@ -120,6 +134,7 @@ def _provider(
         api_keys=_api_keys(name, own, environ),
         headers=MappingProxyType(_revealed(own.headers)),
         timeouts=Timeouts(**own.timeouts.model_dump()),
+        limits=_limits(own.limits),
         proxy=own.proxy.get_secret_value() if own.proxy is not None else None,
         tls=_tls(name, own.tls),
     )
@@ -156,7 +171,15 @@ def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider], p
     def target(written: TargetSettings) -> Target:
         provider = providers[written.provider]
         price = prices.of(provider, written.model)
-        return Target(provider, written.model, written.weight, price=price)
+        return Target(
+            provider,
+            written.model,
+            written.weight,
+            priority=written.priority,
+            price=price,
+            limits=_limits(written.limits),
+            timeouts=_timeouts(provider.timeouts, group.timeouts, written.timeouts),
+        )
 
     return Group(
         name=name,
@@ -167,9 +190,36 @@ def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider], p
         description=group.description or "",
         tool_repair=group.tool_repair,
         losses=group.losses,
+        strategy=group.strategy,
+        fallback=group.fallback,
+        fallback_on=frozenset(group.fallback_on),
+        affinity=_affinity(group.affinity),
+        retry=Retry(group.retry.attempts, group.retry.budget) if group.retry is not None else None,
         rules=rules_of(group, target),
         changes=changes_of(group),
     )
+
+
+def _limits(written: LimitSettings | None) -> Limits | None:
+    limits = Limits(written.rpm, written.tpm, written.concurrency) if written is not None else None
+    return None if limits == Limits() else limits
+
+
+def _timeouts(providers: Timeouts, *written: SomeTimeoutSettings | None) -> Timeouts | None:
+    """The provider's with what group and target say; None: they say nothing."""
+    said = {
+        name: value
+        for each in written
+        if each is not None
+        for name, value in each.model_dump(exclude_none=True).items()
+    }
+    return replace(providers, **said) if said else None
+
+
+def _affinity(written: bool | AffinitySettings) -> Affinity | None:
+    if isinstance(written, bool):
+        return Affinity() if written else None
+    return Affinity(written.ttl, written.header, written.prefix)
 
 
 def _parameters(written: ParameterSettings | None) -> Parameters:

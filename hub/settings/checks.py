@@ -198,6 +198,28 @@ def _wants_built_in_key(name: str, provider: dict[str, Any]) -> bool:
     return known is not None and not known.local and not own
 
 
+def _fallbacks(document: Document, environ: Mapping[str, str]) -> None:
+    """Groups to fall back to exist, and the way through them ends."""
+    groups = document.section("groups")
+    named = {
+        name: group["fallback"]
+        for name, group in groups.items()
+        if isinstance(group, dict) and isinstance(group.get("fallback"), str)
+    }
+    for name, fallback in named.items():
+        path = ("groups", name, "fallback")
+        if fallback not in groups:
+            document.refuse(path, f"unknown group `{fallback}`", nearest_hint(fallback, groups))
+            continue
+        chain = [name]
+        while fallback in named and fallback not in chain:
+            chain.append(fallback)
+            fallback = named[fallback]
+        if fallback == name:
+            circle = " -> ".join((*chain, name))
+            document.refuse(path, f"goes in a circle: {circle}", "leave out one of these fallbacks")
+
+
 def _providers(document: Document, environ: Mapping[str, str]) -> None:
     for name, provider in document.section("providers").items():
         if not isinstance(provider, dict):
@@ -452,6 +474,7 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     _reserved,
     _collisions,
     _targets,
+    _fallbacks,
     _providers,
     _server_urls,
     _headers,

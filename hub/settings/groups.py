@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from hub.settings.balance import AffinitySettings, LimitSettings, RetrySettings, SomeTimeoutSettings
 from hub.settings.base import Model, Strings
 from hub.settings.changes import ChangesSettings
 from hub.settings.rules import RuleSettings
@@ -45,6 +46,12 @@ class TargetSettings(Adjusted):
     """The model's name there."""
     weight: int = Field(default=1, ge=0)
     """Share of the requests that begin here; 0 is a spare for when the others fail."""
+    priority: int = 0
+    """Lower ones are asked first; within one priority the group's `strategy` decides."""
+    limits: LimitSettings | None = None
+    """What is asked of this target at most, with whatever key."""
+    timeouts: SomeTimeoutSettings | None = None
+    """In place of the group's and the provider's."""
 
 
 class GroupSettings(Adjusted):
@@ -64,6 +71,19 @@ class GroupSettings(Adjusted):
     """Glob over the client's model name -> target; the first match wins, in the file's order."""
     rules: tuple[RuleSettings, ...] = ()
     """Who answers, by facts of the request: the first rule that holds. They stand before `models`."""
+    strategy: Literal["weighted", "priority", "round_robin", "least_busy", "latency", "cheapest"] = "weighted"
+    """Which target is asked first: drawn by weight, as they are written, in turn, the one with the fewest
+    requests in flight, the one that begins to answer soonest, or the one that costs least."""
+    fallback: str | None = Field(default=None, min_length=1)
+    """Another group, which is asked when nobody of this one answers."""
+    fallback_on: tuple[Literal["unavailable", "context_window"], ...] = ("unavailable",)
+    """When: nobody answers; the conversation is too long for the model."""
+    affinity: bool | AffinitySettings = True
+    """Whether a conversation stays at the target and the key that it began with."""
+    retry: RetrySettings | None = None
+    """How hard to try; absent: with several targets or keys as `{}`, with one alone not at all."""
+    timeouts: SomeTimeoutSettings | None = None
+    """In place of the providers'."""
     losses: Literal["allow", "warn", "refuse"] = "allow"
     """What the target's protocol cannot express is always told in `x-hub-losses`. `warn` puts it into the
     log as well; `refuse` answers such a request with an error and sends nothing."""

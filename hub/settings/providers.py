@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from hub.settings.balance import LimitSettings
 from hub.settings.base import Model
 
 ProtocolName = Annotated[str, Field(min_length=1)]
@@ -67,5 +68,7 @@ class ProviderSettings(Model):
     """HTTP proxy for its requests, `http://[user:password@]host:port`; the environment's are not used."""
     tls: TlsSettings = TlsSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    limits: LimitSettings | None = None
+    """What is asked of it at most with each of its keys."""
     embedded: EmbeddedSettings | None = None
     """Makes this provider a llama.cpp server that the hub itself runs."""
