@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -36,6 +36,8 @@ class Item:
     original: str
     definition: Definition
     """As the server gave it, but for the name (and a pointer to a resource) on shared endpoints."""
+    shared: str = field(default="", compare=False)
+    """The public name on `/mcp`, whatever endpoint this is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +155,19 @@ class Catalog:
     ) -> Catalog:
         """`servers` are all configured ones, in the settings' order; `listings` of those that are up."""
         everything = _shared_view(servers, listings)
-        views = {name: _own_view(name, listings.get(name, Listing())) for name in servers}
+        names = Names(servers)
+        views = {name: _own_view(name, listings.get(name, Listing()), names) for name in servers}
         views |= {name: _profile_view(profile, servers, everything) for name, profile in profiles.items()}
         return cls(everything, MappingProxyType(views))
 
 
-def _own_view(server: str, listing: Listing) -> View:
+def _own_view(server: str, listing: Listing, names: Names) -> View:
+    def item(definition: Definition) -> Item:
+        name = str(definition.get("name"))
+        return Item(name, server, name, definition, names.public(server, name))
+
     def items(definitions: Sequence[Definition]) -> tuple[Item, ...]:
-        return tuple(
-            Item(str(d.get("name")), server, str(d.get("name")), d) for d in _first_of_each(definitions)
-        )
+        return tuple(item(definition) for definition in _first_of_each(definitions))
 
     return _view(
         items(listing.tools),
@@ -197,21 +202,45 @@ def _profile_view(profile: ProfileSettings, servers: Sequence[str], everything: 
     shown = set(servers) if profile.servers is None else set(servers) & set(profile.servers)
     tables = {server: table for server, table in everything.uris.items() if server in shown}
 
-    def visible(name: str) -> bool:
+    def visible(item: Item) -> bool:
+        name = item.public
         return any(fnmatchcase(name, glob) for glob in profile.tools.include) and not any(
             fnmatchcase(name, glob) for glob in profile.tools.exclude
         )
+
+    return _part(everything, tables, visible, None)
+
+
+def narrow(view: View, servers: Collection[str] | None, tools: Sequence[str] | None) -> View:
+    """What of `view` one may see who is limited to `servers`, and to the tools whose names on `/mcp` match
+    one of `tools`; None: to nothing. With `tools`, a server of which no tool is left is not seen at all.
+    """
+
+    def visible(item: Item) -> bool:
+        return tools is None or any(fnmatchcase(item.shared, glob) for glob in tools)
+
+    shown = {name for name in view.uris if servers is None or name in servers}
+    if tools is not None:
+        shown &= {item.server for item in view.tools if visible(item)}
+    tables = {name: table for name, table in view.uris.items() if name in shown}
+    return _part(view, tables, visible, view.instructions if len(tables) == len(view.uris) else None)
+
+
+def _part(
+    view: View, tables: Mapping[str, UriTable], visible: Callable[[Item], bool], instructions: str | None
+) -> View:
+    """`view` with the servers of `tables` alone, and of their tools those that are `visible`."""
 
     def owned(definition: Definition, key: str) -> bool:
         return any(table.original(str(definition.get(key))) is not None for table in tables.values())
 
     return _view(
-        tuple(item for item in everything.tools if item.server in shown and visible(item.public)),
-        tuple(item for item in everything.prompts if item.server in shown),
-        tuple(d for d in everything.resources if owned(d, "uri")),
-        tuple(d for d in everything.templates if owned(d, "uriTemplate")),
+        tuple(item for item in view.tools if item.server in tables and visible(item)),
+        tuple(item for item in view.prompts if item.server in tables),
+        tuple(d for d in view.resources if owned(d, "uri")),
+        tuple(d for d in view.templates if owned(d, "uriTemplate")),
         tables,
-        None,
+        instructions,
     )
 
 
@@ -246,7 +275,7 @@ def _first_of_each(definitions: Sequence[Definition]) -> list[Definition]:
 def _renamed(names: Names, server: str, definition: Definition, table: UriTable) -> Item:
     original = str(definition.get("name"))
     public = names.public(server, original)
-    return Item(public, server, original, _with_ui_pointer({**definition, "name": public}, table))
+    return Item(public, server, original, _with_ui_pointer({**definition, "name": public}, table), public)
 
 
 def _moved(definition: Definition, key: str, table: UriTable) -> Definition:

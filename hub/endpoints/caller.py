@@ -16,6 +16,8 @@ from hub.downstream import Caller
 from hub.downstream.calls import CAPABILITY_FOR
 from hub.endpoints.connections import LegacyClient
 from hub.endpoints.parking import Questions
+from hub.keys.caller import ANYONE
+from hub.keys.caller import Caller as KeyHolder
 
 Context = ServerRequestContext[Any, Any]
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
@@ -34,6 +36,14 @@ def channel_of(context: Context) -> DispatchContext[Any]:
 
 def is_modern(context: Context) -> bool:
     return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def key_of(context: Context) -> KeyHolder:
+    """Whose key the request came with. A session's task was started by another request, so its own
+    context variable would tell who began the session."""
+    scope = getattr(context.request, "scope", None) or {}
+    holder = scope.get("state", {}).get("caller")
+    return holder if isinstance(holder, KeyHolder) else ANYONE
 
 
 class EndpointCaller(Caller):

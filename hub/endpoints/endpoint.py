@@ -12,6 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from fastmcp import FastMCP
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http import GET_STREAM_KEY
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import (
@@ -27,6 +29,8 @@ from starlette.types import Message, Receive, Scope, Send
 from hub.catalog import View
 from hub.downstream.listing import Kind
 from hub.endpoints.handlers import Handlers, Servers
+from hub.keys.caller import ANYONE
+from hub.usage.records import ToolSink
 
 _DEBOUNCE_SECONDS = 0.02
 _STREAM_SECONDS = 2.0
@@ -43,10 +47,14 @@ _log = logging.getLogger(__name__)
 class Endpoint:
     """`start()`, then serve ASGI scopes by calling it; `view` may be set at any time."""
 
-    def __init__(self, name: str, version: str, servers: Servers) -> None:
+    def __init__(
+        self, name: str, version: str, servers: Servers, *, profile: str = "", sink: ToolSink | None = None
+    ) -> None:
+        """`profile` is its name in the path, for `sink`, which hears of every tool call."""
         self._fastmcp: FastMCP[Any] = FastMCP(name, version=version, dereference_schemas=False)
         self._server = self._fastmcp._mcp_server  # noqa: SLF001 - FastMCP has no other way to the wire
         self._handlers = Handlers(servers)
+        self._handlers.profile, self._handlers.sink = profile, sink
         self._handlers.install(self._server)
         self._told = View()
         self._manager = StreamableHTTPSessionManager(
@@ -74,6 +82,12 @@ class Endpoint:
         started = asyncio.Event()
         self._runner = asyncio.create_task(self._run(started))
         await started.wait()
+
+    def drain(self) -> None:
+        """End the streams on which clients only listen: they come back, and learn that nobody is there."""
+        self._handlers.listen.close()
+        for transport in list(self._manager._server_instances.values()):  # noqa: SLF001
+            transport.close_standalone_sse_stream()
 
     async def stop(self) -> None:
         """End every session and stream."""
@@ -104,6 +118,8 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # RFC 9110, 5.5: whitespace around a field value is no part of it; httptools leaves it there.
         scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
+        # With it the session manager lets nobody use a session who did not begin it.
+        scope["user"] = _user(scope)
         session = _session_id(scope)
         if scope["method"] != "GET" or session is None:
             await self._manager.handle_request(scope, receive, send)
@@ -150,6 +166,12 @@ class Endpoint:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _user(scope: Scope) -> AuthenticatedUser:
+    """The holder of the hub's key, in the SDK's terms; it compares the name alone."""
+    caller = scope.get("state", {}).get("caller", ANYONE)
+    return AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
 
 
 def _session_id(scope: Scope) -> str | None:

@@ -19,17 +19,26 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.methods import INPUT_REQUIRED_METHODS
 
-from hub.catalog import Item, View
+from hub.catalog import Item, View, narrow
 from hub.downstream import Caller
 from hub.downstream.errors import DownstreamError
 from hub.endpoints import rewrite
-from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern
+from hub.endpoints.account import ToolAccount
+from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern, key_of
 from hub.endpoints.connections import LegacyClient, LegacyClients
 from hub.endpoints.envelope import dress
 from hub.endpoints.parking import ParkingLot
+from hub.keys.words import refusal_of
+from hub.usage.records import ToolSink
 
 _RESOURCE_NOT_FOUND = -32002
 """The handshake era's code; 2026-07-28 uses INVALID_PARAMS."""
+
+RATE_LIMITED = -32029
+"""One of the codes that JSON-RPC leaves to servers (-32000 to -32099)."""
+_INTRODUCTIONS = ("initialize", "server/discover")
+_MOST_PARTS = 256
+"""Views for keys that are kept; there are as many as keys with different limits."""
 
 Answer = Coroutine[Any, Any, Mapping[str, Any]]
 Params = Mapping[str, Any]
@@ -55,15 +64,40 @@ class Servers(Protocol):
 
 
 class Handlers:
-    """The methods of one endpoint. `view` is replaced whole."""
+    """The methods of one endpoint. `view` is replaced whole; keys with limits see a part of it."""
 
     def __init__(self, servers: Servers) -> None:
-        self.view = View()
+        self._view = View()
+        self._parts: dict[tuple[frozenset[str] | None, tuple[str, ...] | None], View] = {}
         self.clients = LegacyClients(self._gone)
         self.bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self.bus)
         self.parking = ParkingLot()
         self._servers = servers
+        self.profile = ""
+        """The endpoint's name in the path."""
+        self.sink: ToolSink | None = None
+        """Hears of every tool call."""
+
+    @property
+    def view(self) -> View:
+        return self._view
+
+    @view.setter
+    def view(self, view: View) -> None:
+        self._view, self._parts = view, {}
+
+    def view_of(self, context: Context) -> View:
+        """What the request's key lets it see."""
+        key = key_of(context)
+        if key.sees_all_tools:
+            return self._view
+        limits = key.servers, key.tools
+        if limits not in self._parts:
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            self._parts[limits] = narrow(self._view, *limits)
+        return self._parts[limits]
 
     def install(self, server: Server[Any]) -> None:
         """Put the handlers in place of FastMCP's on the low-level server."""
@@ -97,35 +131,50 @@ class Handlers:
         token = _answer.set(slot)
         try:
             result = await call_next(ctx)
-            return slot[0] if slot else result
+            result = slot[0] if slot else result
         finally:
             _answer.reset(token)
+        if ctx.method in _INTRODUCTIONS and isinstance(result, dict):
+            return self._introduced(ctx, result)
+        return result
+
+    def _introduced(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        """The hub's introduction of itself, with the instructions of the servers that the client may see."""
+        told = self.view_of(context).instructions
+        if told == self._view.instructions:
+            return result
+        kept = {key: value for key, value in result.items() if key != "instructions"}
+        return {**kept, "instructions": told} if told else kept
 
     async def _list_tools(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"tools": [item.definition for item in self.view.tools]}
+        return {"tools": [item.definition for item in self.view_of(context).tools]}
 
     async def _list_prompts(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"prompts": [item.definition for item in self.view.prompts]}
+        return {"prompts": [item.definition for item in self.view_of(context).prompts]}
 
     async def _list_resources(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"resources": list(self.view.resources)}
+        return {"resources": list(self.view_of(context).resources)}
 
     async def _list_templates(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"resourceTemplates": list(self.view.templates)}
+        return {"resourceTemplates": list(self.view_of(context).templates)}
 
     async def _call_tool(self, context: Context, params: Params) -> Mapping[str, Any]:
-        item = self._item(self.view.tool_by_name, "tool", str(params["name"]))
-        table = self.view.uris[item.server]
-        answer = await self._pass_on(context, item.server, {**params, "name": item.original})
-        return rewrite.tool_result(answer, table)
+        view = self.view_of(context)
+        with ToolAccount(self.sink, self.profile, context, params) as account:
+            item = self._item(view, view.tool_by_name, "tool", str(params["name"]))
+            account.item(item.server, item.original)
+            answer = await self._pass_on(context, item.server, {**params, "name": item.original})
+            account.result(answer)
+            return rewrite.tool_result(answer, view.uris[item.server])
 
     async def _get_prompt(self, context: Context, params: Params) -> Mapping[str, Any]:
-        item = self._item(self.view.prompt_by_name, "prompt", str(params["name"]))
-        table = self.view.uris[item.server]
+        view = self.view_of(context)
+        item = self._item(view, view.prompt_by_name, "prompt", str(params["name"]))
+        table = view.uris[item.server]
         answer = await self._pass_on(context, item.server, {**params, "name": item.original})
         return rewrite.prompt_result(answer, table)
 
@@ -137,7 +186,8 @@ class Handlers:
     async def _complete(self, context: Context, params: Params) -> Mapping[str, Any]:
         reference = dict(params["ref"])
         if reference.get("type") == "ref/prompt":
-            item = self._item(self.view.prompt_by_name, "prompt", str(reference.get("name")))
+            view = self.view_of(context)
+            item = self._item(view, view.prompt_by_name, "prompt", str(reference.get("name")))
             server, reference["name"] = item.server, item.original
         else:
             server, reference["uri"] = self._place(context, str(reference.get("uri")))
@@ -162,13 +212,17 @@ class Handlers:
 
     async def _set_level(self, context: Context, params: Params) -> Mapping[str, Any]:
         self.clients.of(connection_of(context)).log_level = str(params["level"])
-        await self._servers.set_log_level(tuple(self.view.uris), str(params["level"]))
+        await self._servers.set_log_level(tuple(self.view_of(context).uris), str(params["level"]))
         return {}
 
     async def _listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        held = [uri for uri in params.notifications.resource_subscriptions or () if self.view.find_uri(uri)]
+        view, wanted = self.view_of(context), params.notifications
+        held = [uri for uri in wanted.resource_subscriptions or () if view.find_uri(uri)]
+        if view is not self._view:
+            wanted = wanted.model_copy(update={"resource_subscriptions": held})
+            params = params.model_copy(update={"notifications": wanted})
         for uri in held:
             self._servers.subscribe(*self._place(context, uri))
         try:
@@ -185,6 +239,19 @@ class Handlers:
                 self._servers.unsubscribe(*place)
 
     async def _pass_on(self, context: Context, server: str, params: Params) -> dict[str, Any]:
+        """Requests to servers count to the limits of the client's key."""
+        key = key_of(context)
+        if key.meter is None:
+            return await self._ask(context, server, params)
+        if (exceeded := key.meter.enter(is_paid=False)) is not None:
+            _, kind, message, wait = refusal_of(key.name, exceeded)
+            raise MCPError(RATE_LIMITED, message, {"type": kind, "retryAfter": wait})
+        try:
+            return await self._ask(context, server, params)
+        finally:
+            key.meter.leave()
+
+    async def _ask(self, context: Context, server: str, params: Params) -> dict[str, Any]:
         client = None if is_modern(context) else self.clients.of(connection_of(context))
         caller = EndpointCaller(context, client)
         try:
@@ -209,15 +276,15 @@ class Handlers:
             return await work
         return await self.parking.start(work, caller.questions, caller)
 
-    def _item(self, table: Mapping[str, Item], what: str, name: str) -> Item:
+    def _item(self, view: View, table: Mapping[str, Item], what: str, name: str) -> Item:
         item = table.get(name)
         if item is None:
-            why = self._servers.why_unknown(name)
+            why = self._servers.why_unknown(name) if view is self._view else None
             raise MCPError(INVALID_PARAMS, f"Unknown {what}: {name}" + (f" ({why})" if why else ""))
         return item
 
     def _place(self, context: Context, uri: str) -> tuple[str, str]:
-        place = self.view.find_uri(uri)
+        place = self.view_of(context).find_uri(uri)
         if place is None:
             code = INVALID_PARAMS if is_modern(context) else _RESOURCE_NOT_FOUND
             raise MCPError(code, f"Resource not found: {uri}", {"uri": uri})

@@ -54,6 +54,7 @@ class Stored:
 
 
 NOTHING = Stored()
+NO_KEYS_LEFT = Stored(exists=True)
 
 
 def new_key() -> str:
