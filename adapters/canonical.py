@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Extensions = Mapping[str, Mapping[str, Any]]
 """Protocol name -> the JSON keys of that protocol which have no place in this model."""
@@ -44,6 +44,9 @@ class _Nothing(Mapping[str, Any]):
 NOTHING: Mapping[str, Any] = _Nothing()
 NO_EXTENSIONS: Extensions = NOTHING
 
+_PLACE: str = field(default="", compare=False, repr=False)
+"""The JSON path in the client's body, for losses to tell: no part of what the value means."""
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -63,6 +66,7 @@ class Text:
     text: str
     extensions: Extensions = NO_EXTENSIONS
     tag: Literal["text"] = "text"
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Refusal:
     text: str
     extensions: Extensions = NO_EXTENSIONS
     tag: Literal["refusal"] = "refusal"
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class Media:
     """OpenAI's image detail: low, high, auto."""
     extensions: Extensions = NO_EXTENSIONS
     tag: Literal["media"] = "media"
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ class Thinking:
     id: str | None = None
     extensions: Extensions = NO_EXTENSIONS
     tag: Literal["thinking"] = "thinking"
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,7 @@ class ToolCall:
     signature: Signature | None = None
     extensions: Extensions = NO_EXTENSIONS
     tag: Literal["tool_call"] = "tool_call"
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +171,7 @@ class ToolResult:
     kind: Literal["function", "custom"] = "function"
     extensions: Extensions = NO_EXTENSIONS
     tag: Literal["tool_result"] = "tool_result"
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,7 @@ class Opaque:
     value: Mapping[str, Any]
     text: str = ""
     tag: Literal["opaque"] = "opaque"
+    place: str = _PLACE
 
 
 Part = Text | Refusal | Media | Thinking | ToolCall | ToolResult | Opaque
@@ -194,6 +204,17 @@ class Message:
     parts: tuple[Part, ...]
     name: str | None = None
     extensions: Extensions = NO_EXTENSIONS
+    place: str = _PLACE
+
+
+Placed = TypeVar("Placed", bound="Part | Message | Tool | ProviderTool")
+
+
+def placed(value: Placed, place: str) -> Placed:
+    """`value`, which its decoder has just made, with the JSON path at which it stood."""
+    if not value.place:
+        object.__setattr__(value, "place", place)
+    return value
 
 
 # ---------------------------------------------------------------- requests
@@ -211,6 +232,7 @@ class Tool:
     strict: bool | None = None
     namespace: str | None = None
     extensions: Extensions = NO_EXTENSIONS
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +243,7 @@ class ProviderTool:
     kind: str
     definition: Mapping[str, Any]
     name: str | None = None
+    place: str = _PLACE
 
 
 @dataclass(frozen=True, slots=True)

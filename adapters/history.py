@@ -64,7 +64,9 @@ def normalise(messages: Sequence[Message], rules: HistoryRules) -> tuple[tuple[M
     if rules.drop_blank_text:
         turns = _without_blanks(turns, losses)
     if rules.user_first and turns and _first_role(turns) == "assistant":
-        losses.add("history.user_first", "messages[0]", "a conversation has to begin with the user")
+        losses.add(
+            "history.user_first", turns[0].place or "messages[0]", "a conversation has to begin with the user"
+        )
         turns.insert(0, Message("user", (Text(CONTINUED),)))
     if rules.merge_roles:
         turns = merged(turns)
@@ -98,7 +100,7 @@ def _join(first: Message, second: Message) -> Message:
     extensions = first.extensions
     if second.extensions:
         extensions = _union(first.extensions, second.extensions)
-    return Message(first.role, first.parts + second.parts, first.name, extensions)
+    return replace(first, parts=first.parts + second.parts, extensions=extensions)
 
 
 def _union(first: Extensions, second: Extensions) -> Extensions:
@@ -136,7 +138,7 @@ def _unique_ids(turns: list[Message], losses: Losses) -> list[Message]:
             if isinstance(part, ToolCall):
                 new = _numbered(part.id, used, taken)
                 if new != part.id:
-                    where = f"messages[{index}]"
+                    where = part.place or f"messages[{index}]"
                     losses.add("history.call_id", where, f"the call id {part.id!r} was used before")
                 at, waiting = open_calls.get(part.id, (number, []))
                 open_calls[part.id] = (number, [*waiting, new] if at == number else [new])
@@ -187,7 +189,7 @@ def _pair(turns: list[Message], rules: HistoryRules, losses: Losses) -> list[Mes
         if calls and _in_place(results, calls, head, rules) and _splits(block, results, end, rules):
             placed = set(results)
         elif calls:
-            _report(calls, owner, head, end, losses)
+            _report(turns, calls, owner, head, end, losses)
             out.append(Message("tool", _answers(turns, calls, owner, rules)))
         for index, turn in enumerate(block, end):
             out.extend(_remaining(turn, index, placed, orphans, losses))
@@ -281,14 +283,24 @@ def _result(turns: Sequence[Message], call: ToolCall, owner: dict[str, Position]
 
 
 def _report(
-    calls: Sequence[ToolCall], owner: dict[str, Position], head: Sequence[Position], end: int, losses: Losses
+    turns: Sequence[Message],
+    calls: Sequence[ToolCall],
+    owner: dict[str, Position],
+    head: Sequence[Position],
+    end: int,
+    losses: Losses,
 ) -> None:
     """A result is moved if something else than results stands between it and its call's turn."""
     for call in calls:
         if call.id not in owner:
-            losses.add("history.missing_result", f"messages[{end - 1}]", f"call {call.id!r} has no result")
+            losses.add(
+                "history.missing_result",
+                call.place or f"messages[{end - 1}]",
+                f"call {call.id!r} has no result",
+            )
         elif owner[call.id] not in head:
-            where = f"messages[{owner[call.id][0]}]"
+            index, position = owner[call.id]
+            where = turns[index].parts[position].place or f"messages[{index}]"
             losses.add("history.moved_result", where, f"the result of {call.id!r} moved up to its call")
 
 
@@ -306,7 +318,11 @@ def _remaining(
             continue
         whole = False
         if (index, position) in orphans:
-            losses.add("history.orphaned_result", f"messages[{index}]", f"there is no call {part.call_id!r}")
+            losses.add(
+                "history.orphaned_result",
+                part.place or f"messages[{index}]",
+                f"there is no call {part.call_id!r}",
+            )
             kept.extend((Text(f"Result of the tool call {part.call_id}:"), *part.content))
     if whole:
         return [turn]
@@ -334,7 +350,11 @@ def _placed(turn: Message, rules: HistoryRules) -> Message:
 def _as_user(turn: Message, index: int, losses: Losses) -> Message:
     if turn.role not in ("system", "developer"):
         return turn
-    losses.add("history.system_as_user", f"messages[{index}]", "system text stands only before the turns")
+    losses.add(
+        "history.system_as_user",
+        turn.place or f"messages[{index}]",
+        "system text stands only before the turns",
+    )
     parts = tuple(_marked(part) if isinstance(part, Text) else part for part in turn.parts)
     return replace(turn, role="user", parts=parts)
 
@@ -363,10 +383,14 @@ def _without_blanks(turns: Sequence[Message], losses: Losses) -> list[Message]:
     for index, turn in enumerate(turns):
         parts = tuple(_result_without_blanks(part) for part in turn.parts if not _blank(part))
         if not parts:
-            losses.add("history.empty_message", f"messages[{index}]", "a message without content")
+            losses.add(
+                "history.empty_message", turn.place or f"messages[{index}]", "a message without content"
+            )
             continue
         if len(parts) < len(turn.parts):
-            losses.add("history.blank_text", f"messages[{index}]", "a text of nothing but whitespace")
+            losses.add(
+                "history.blank_text", turn.place or f"messages[{index}]", "a text of nothing but whitespace"
+            )
         changed = len(parts) < len(turn.parts) or any(
             a is not b for a, b in zip(parts, turn.parts, strict=True)
         )
@@ -387,7 +411,7 @@ def _stripped(turns: list[Message], losses: Losses) -> list[Message]:
     *before, last = turns[-1].parts
     if not isinstance(last, Text | Refusal) or last.text == (text := last.text.rstrip()):
         return turns
-    where = f"messages[{len(turns) - 1}]"
+    where = last.place or f"messages[{len(turns) - 1}]"
     losses.add(
         "history.trailing_whitespace", where, "a last turn of the assistant must not end in whitespace"
     )

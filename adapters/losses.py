@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from adapters.canonical import Extensions
+from adapters.canonical import ChatRequest, Extensions, Thinking
 from adapters.errors import Unsupported
+
+_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "store": (False,),
+    "modalities": (["text"],),
+    "truncation": ("disabled",),
+    "background": (False,),
+    "defer_loading": (False,),
+    "allowed_callers": (["direct"],),
+    "eager_input_streaming": (False,),
+    "citations": ({"enabled": False},),
+    "stream_options.include_obfuscation": (False,),
+    "moderation": ("auto",),
+}
+"""Values of keys in the extension bags that ask for what every target does unasked."""
+
+
+_NEUTRAL_FIELDS: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+    "metadata": ({},),
+    "service_tier": ("auto", "default", "standard", "standard_only"),
+    "parallel_tool_calls": (True,),
+}
+"""The same of the request's own fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +62,21 @@ class Losses:
     def add(self, code: str, where: str = "", detail: str = "") -> None:
         self._items.append(Loss(code, where, detail))
 
+    def append(self, loss: Loss) -> None:
+        self._items.append(loss)
+
     def foreign(self, extensions: Extensions, protocol: str, where: str) -> None:
         """Report every extension key that belongs to another protocol than `protocol`.
 
         Keys that begin with `_` are a codec's notes on spelling (`content` as a list or a string):
-        nothing is lost with them. Keys that begin with `!` stand for what the answer would make no
-        sense without (a conversation that the provider stores): they raise Unsupported.
+        nothing is lost with them, nor with a value that is empty or says what the target does anyway.
+        Keys that begin with `!` stand for what the answer would make no sense without (a conversation
+        that the provider stores): they raise Unsupported.
         """
         for owner, bag in extensions.items():
             if owner != protocol:
-                for key in bag:
-                    if key.startswith("_"):
+                for key, value in bag.items():
+                    if key.startswith("_") or (key in _NEUTRAL and value in _NEUTRAL[key]):
                         continue
                     if key.startswith("!"):
                         raise Unsupported(
@@ -51,7 +84,21 @@ class Losses:
                             f"{protocol}. Send the whole conversation instead, or choose another group.",
                             where=where or None,
                         )
-                    self._items.append(Loss(key, where, f"{owner} `{key}` has no counterpart in {protocol}"))
+                    name = key.removeprefix("=")
+                    path = f"{where}.{name}" if where else name
+                    self._items.append(Loss(key, path, f"{owner} `{key}` has no counterpart in {protocol}"))
+
+    def fields(self, request: ChatRequest, names: Iterable[str], detail: str) -> None:
+        """Report those of the request's fields that ask for something, of a target that has none of them."""
+        for name in names:
+            value = getattr(request, name)
+            if value is not None and value not in _NEUTRAL_FIELDS.get(name, ()):
+                self._items.append(Loss(name, name, detail))
+
+    def thinking(self, part: Thinking, where: str, detail: str) -> None:
+        """Report a thought that is left away whole, by what of it the model would have read."""
+        code = "thinking.redacted" if part.redacted else "thinking" if part.text else "thinking.signature"
+        self._items.append(Loss(code, part.place or where, detail))
 
     def extend(self, losses: Losses) -> None:
         self._items.extend(losses)

@@ -145,6 +145,28 @@ def think_for(
     return "medium" if effort == "medium" else "high"
 
 
+def difference(reasoning: Reasoning, sent: Effort | str | int | bool | None) -> tuple[str, str] | None:
+    """Code and words of the loss where what was sent is less exact than, or not, what was wanted.
+
+    `sent`: an effort or a level, a budget in tokens (-1: the model decides), or a switch.
+    """
+    wanted, budget = effort_of(reasoning), reasoning.budget
+    if wanted is None or sent is None:
+        return None
+    told = {True: "on", False: "off"}[sent] if isinstance(sent, bool) else str(sent)
+    if wanted != "none" and budget is not None and budget > 0:
+        if budget == (BUDGETS.get(sent) if isinstance(sent, str) else sent):  # type: ignore[call-overload]
+            return None
+        return "reasoning.budget", f"{budget} tokens of thinking became {told}"
+    asked = reasoning.effort if wanted != "none" else wanted
+    if asked is None:  # on, and the model decides how much
+        return None
+    exact = BUDGETS[asked] if isinstance(sent, int) and not isinstance(sent, bool) else asked
+    if sent == exact or (asked == "none" and sent is False):
+        return None
+    return "reasoning.effort", f"{asked} became {told}"
+
+
 def sampling_allowed(reasoning: Reasoning | None, traits: ModelTraits) -> bool:
     """Whether temperature, top_p and the like may be sent to the model."""
     if not traits.rejects_sampling:

@@ -26,6 +26,7 @@ from adapters.canonical import (
     ToolCall,
     ToolResult,
     UrlSource,
+    placed,
 )
 from adapters.errors import InvalidRequest
 from adapters.jsontext import dump
@@ -50,7 +51,7 @@ _RESULT = frozenset({"type", "tool_use_id", "content", "is_error"})
 def decode_content(content: Any, role: Role, where: str) -> tuple[Part, ...]:
     """A message's content: a string is one text."""
     if isinstance(content, str):
-        return (Text(content),)
+        return (placed(Text(content), where),)
     if not isinstance(content, list):
         wrong(content, "a string or a list of content blocks", where)
     parts = [decode_block(block, f"{where}[{index}]") for index, block in enumerate(content)]
@@ -63,7 +64,7 @@ def decode_block(block: Any, where: str) -> Part:
     source = as_mapping(block, where)
     kind = required_string(source, "type", where)
     reader = _READERS.get(kind)
-    return reader(source, where) if reader else opaque(source, kind)
+    return placed(reader(source, where) if reader else opaque(source, kind), where)
 
 
 def _check_place(part: Part, role: Role, where: str) -> None:
@@ -174,7 +175,7 @@ def _tool_result(source: Mapping[str, Any], where: str) -> Part:
     extra = leftover(source, _RESULT)
     parts: tuple[Part, ...] = ()
     if isinstance(content, str):
-        parts, extra["_string"] = (Text(content),), True
+        parts, extra["_string"] = (placed(Text(content), at),), True
     elif isinstance(content, list):
         parts = tuple(decode_block(block, f"{at}[{index}]") for index, block in enumerate(content))
         for index, part in enumerate(parts):

@@ -29,6 +29,7 @@ from adapters.canonical import (
 )
 from adapters.jsontext import load_object
 from adapters.losses import Losses
+from adapters.openai_common import has_breakpoint, without_hint
 
 Block = dict[str, Any]
 
@@ -57,8 +58,18 @@ def encode_parts(parts: tuple[Part, ...], role: Role, where: str, losses: Losses
 
 
 def encode_part(part: Part, role: Role, where: str, losses: Losses) -> Block | None:
-    if not isinstance(part, Opaque) and part.extensions:
-        losses.foreign(part.extensions, PROTOCOL, where)
+    where = part.place or where
+    if isinstance(part, Opaque) or not part.extensions:
+        return _encoded(part, role, where, losses)
+    hinted = isinstance(part, Text | Media) and has_breakpoint(part.extensions)
+    losses.foreign(without_hint(part.extensions) if hinted else part.extensions, PROTOCOL, where)
+    block = _encoded(part, role, where, losses)
+    if hinted and block is not None:
+        block.setdefault("cache_control", {"type": "ephemeral"})
+    return block
+
+
+def _encoded(part: Part, role: Role, where: str, losses: Losses) -> Block | None:
     match part:
         case Text():
             return {"type": "text", "text": part.text, **fields(part.extensions)}
@@ -87,7 +98,7 @@ def _thinking(part: Thinking, where: str, losses: Losses) -> Block | None:
     """Thoughts need the signature that Anthropic gave them; without it they are an error."""
     signature = part.signature
     if signature is None or signature.origin != PROTOCOL:
-        losses.add("thinking.signature", where, "a model takes back only thoughts that its maker signed")
+        losses.thinking(part, where, "a model takes back only thoughts that its maker signed")
         return None
     if part.redacted:
         return {"type": "redacted_thinking", "data": signature.value, **fields(part.extensions)}
@@ -148,11 +159,13 @@ def _media(part: Media, role: Role, where: str, losses: Losses) -> Block | None:
         kind = part.media_type or type(part.source).__name__
         losses.add(f"media.{part.kind}", where, f"the API does not take it in this form ({kind})")
         return None
-    if part.detail is not None:
+    if part.detail not in (None, "auto"):
         losses.add("detail", where, "the API has no detail of images")
     block: Block = {"type": part.kind, "source": own(part.extensions).get("_source") or source}
     if part.name is not None and part.kind == "document":
         block["title"] = part.name
+    elif part.name is not None:
+        losses.add("media.name", where, "the API has no names of images")
     return {**block, **fields(part.extensions)}
 
 

@@ -29,10 +29,11 @@ def encode_system(
     head, turns = ((), request.messages) if keep else leading_system(request.messages)
     parts: list[tuple[str, Part]] = [(f"system[{at}]", part) for at, part in enumerate(request.instructions)]
     for index, message in enumerate(head):
-        losses.foreign(message.extensions, PROTOCOL, f"messages[{index}]")
+        place = message.place or f"messages[{index}]"
+        losses.foreign(message.extensions, PROTOCOL, place)
         if message.name is not None:
-            losses.add("name", f"messages[{index}]", "messages have no name")
-        parts += ((f"messages[{index}]", part) for part in message.parts)
+            losses.add("name", f"{place}.name", "messages have no name")
+        parts += ((place, part) for part in message.parts)
     blocks = [block for where, part in parts if (block := _system_block(part, where, losses)) is not None]
     if blocks:
         plain = len(blocks) == 1 and blocks[0].keys() == {"type", "text"}
@@ -42,6 +43,7 @@ def encode_system(
 
 
 def _system_block(part: Part, where: str, losses: Losses) -> Block | None:
+    where = part.place or where
     if not isinstance(part, Text):
         kind = f"media.{part.kind}" if part.tag == "media" else part.tag
         losses.add(kind, where, "the system prompt consists of text")
@@ -57,9 +59,10 @@ def encode_messages(
 ) -> list[dict[str, Any]]:
     offset = len(request.messages) - len(turns)
     for index, message in enumerate(turns, offset):
-        losses.foreign(message.extensions, PROTOCOL, f"messages[{index}]")
+        place = message.place or f"messages[{index}]"
+        losses.foreign(message.extensions, PROTOCOL, place)
         if message.name is not None:
-            losses.add("name", f"messages[{index}]", "messages have no name")
+            losses.add("name", f"{place}.name", "messages have no name")
     ordered, repairs = normalise(turns, _RULES)
     losses.extend(repairs)
     written = "_own" in own(request.extensions)
@@ -68,7 +71,9 @@ def encode_messages(
         ordered = _with_system_turns(ordered, takes_system_turns(model), losses)
     out = []
     for index, message in enumerate(ordered):
-        blocks = encode_parts(message.parts, message.role, f"messages[{index}].content", losses)
+        blocks = encode_parts(
+            message.parts, message.role, f"{message.place or f'messages[{index}]'}.content", losses
+        )
         if blocks:
             out.append(_message(message, blocks))
     _strip_prefill(out, losses)

@@ -17,7 +17,7 @@ from adapters.anthropic.names import PROTOCOL, own
 from adapters.canonical import ChatRequest, Reasoning
 from adapters.losses import Losses
 from adapters.models import ModelTraits, base_name
-from adapters.reasoning import DEFAULT_EFFORT, budget_for, effort_for, effort_of
+from adapters.reasoning import DEFAULT_EFFORT, budget_for, difference, effort_for, effort_of
 
 _LEAST_BUDGET = 1_024
 _DEFAULT_MAX_TOKENS = 16_384
@@ -138,8 +138,8 @@ def _adaptive(reasoning: Reasoning, traits: ModelTraits, max_tokens: int, losses
     if effort_of(reasoning) != "none" and reasoning.effort is None and reasoning.budget in (None, -1):
         return Thought(max_tokens, thinking)
     effort = effort_for(reasoning, traits)
-    if effort != effort_of(reasoning):
-        losses.add("reasoning.effort", "reasoning", f"{effort_of(reasoning)} sent as {effort}")
+    if told := difference(reasoning, effort):
+        losses.add(told[0], "reasoning", told[1])
     return Thought(max_tokens, thinking, effort)
 
 
@@ -154,4 +154,6 @@ def _budget(reasoning: Reasoning, traits: ModelTraits, max_tokens: int, losses: 
     limit = traits.max_output_tokens
     if limit is not None and raised > limit:
         raised, budget = limit, min(budget, limit - 1)
+    if told := difference(reasoning, budget):
+        losses.add(told[0], "reasoning", told[1])
     return Thought(raised, {"type": "enabled", "budget_tokens": budget})

@@ -126,7 +126,7 @@ def _message(value: Any, where: str) -> Message:
     parts: tuple[Part, ...] = ()
     if content is not None or role != "system":
         parts = decode_content(content, role, f"{where}.content")
-    return Message(role, parts, extensions=bag(extra))
+    return Message(role, parts, extensions=bag(extra), place=where)
 
 
 def _system(value: Any) -> tuple[Part, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from adapters import openai_common
 from adapters.anthropic.abilities import takes_output_format
 from adapters.anthropic.content_encode import Block
 from adapters.anthropic.conversation_encode import encode_messages, encode_system
@@ -26,6 +27,7 @@ _LEAST_TOP_P = 0.95
 """While the model thinks."""
 _SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _WITHOUT_COUNTERPART = (
+    "n",
     "seed",
     "presence_penalty",
     "frequency_penalty",
@@ -38,7 +40,7 @@ _WITHOUT_COUNTERPART = (
 
 def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     plain, losses = plain_request(request)
-    losses.foreign(plain.extensions, PROTOCOL, "")
+    _report(plain, losses)
     model = target.model
     known = traits(model)
     body: dict[str, Any] = {"model": model, "max_tokens": 0}
@@ -57,6 +59,15 @@ def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
 
 _MERGED = frozenset({"output_config", "metadata"})
 """Kept keys that stand beside others which the request has fields for."""
+
+
+def _report(request: ChatRequest, losses: Losses) -> None:
+    """What others' bags hold, but for the name of the user, which has a place here."""
+    extensions = request.extensions
+    if request.user is None and openai_common.identifier(extensions) is not None:
+        for owner in (openai_common.CHAT, openai_common.RESPONSES):
+            _, extensions = openai_common.shared(extensions, owner, frozenset({"safety_identifier"}))
+    losses.foreign(extensions, PROTOCOL, "")
 
 
 def _headers(request: ChatRequest) -> dict[str, str]:
@@ -136,8 +147,8 @@ def _rest(body: dict[str, Any], request: ChatRequest, losses: Losses) -> None:
     if stops:
         body["stop_sequences"] = stops
     metadata = {**own(request.extensions).get("metadata", {})}
-    if request.user is not None:
-        metadata["user_id"] = request.user
+    if (user := openai_common.request_identifier(request)) is not None:
+        metadata["user_id"] = user
     if metadata:
         body["metadata"] = metadata
     if request.service_tier is not None:
@@ -145,11 +156,7 @@ def _rest(body: dict[str, Any], request: ChatRequest, losses: Losses) -> None:
             body["service_tier"] = _SERVICE_TIERS[request.service_tier]
         else:
             losses.add("service_tier", "service_tier", f"there is no tier {request.service_tier!r}")
-    for name in _WITHOUT_COUNTERPART:
-        if getattr(request, name) is not None:
-            losses.add(name, name, "the API has nothing like it")
-    if request.n is not None and request.n > 1:
-        losses.add("n", "n", "the API gives one answer")
+    losses.fields(request, _WITHOUT_COUNTERPART, "the API has nothing like it")
 
 
 # ---------------------------------------------------------------- cache breakpoints

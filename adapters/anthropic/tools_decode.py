@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from adapters.anthropic.client_tools import as_function
 from adapters.anthropic.names import PROTOCOL, bag, leftover
-from adapters.canonical import ProviderTool, Tool, ToolChoice
+from adapters.canonical import ProviderTool, Tool, ToolChoice, placed
 from adapters.errors import InvalidRequest
 from adapters.reading import as_mapping, boolean, mapping, required_string, string
 
 _TOOL = frozenset({"type", "name", "description", "input_schema", "strict"})
+_TOLD = frozenset({"type", "name", "strict", "display_width_px", "display_height_px", "enable_zoom"})
+"""Of a tool that Anthropic defines: what the function for other models says."""
 _CHOICE = frozenset({"type", "name", "disable_parallel_tool_use"})
 
 _MODES: dict[str, Literal["auto", "none", "required", "named"]] = {
@@ -26,6 +28,10 @@ _MODES: dict[str, Literal["auto", "none", "required", "named"]] = {
 
 
 def decode_tool(value: Any, where: str) -> Tool | ProviderTool:
+    return placed(_tool(value, where), where)
+
+
+def _tool(value: Any, where: str) -> Tool | ProviderTool:
     source = as_mapping(value, where)
     kind = string(source, "type", where)
     if kind in (None, "custom"):
@@ -33,10 +39,9 @@ def decode_tool(value: Any, where: str) -> Tool | ProviderTool:
     name = string(source, "name", where)
     if (function := as_function(source)) is not None:
         name, description, schema = function
-        extra = {"_definition": source}
-        if isinstance(cache_control := source.get("cache_control"), Mapping):
-            extra["cache_control"] = cache_control
-        return Tool(name, description, schema, extensions=bag(extra))
+        extra = {"_definition": source, **leftover(source, _TOLD)}
+        strict = boolean(source, "strict", where)
+        return Tool(name, description, schema, strict=strict, extensions=bag(extra))
     return ProviderTool(PROTOCOL, kind or "", source, name)
 
 

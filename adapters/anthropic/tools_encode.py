@@ -27,7 +27,7 @@ def encode_tools(request: ChatRequest, model: str, losses: Losses) -> list[Block
     strict = sum(1 for tool in request.tools if isinstance(tool, Tool) and tool.strict)
     allow_strict = strict <= _MOST_STRICT and takes_output_format(model)
     for index, tool in enumerate(request.tools):
-        where = f"tools[{index}]"
+        where = tool.place or f"tools[{index}]"
         if isinstance(tool, Tool):
             out.append(_function(tool, allow_strict, where, losses))
         elif tool.protocol == PROTOCOL:
@@ -99,7 +99,7 @@ def _may_be_strict(tool: Tool, allow: bool, where: str, losses: Losses) -> bool:
         return False
     same = allow and dict(tool.parameters or {}) == for_anthropic_output(tool.parameters)[0]
     if not same:
-        losses.add("strict", f"{where}.strict", "the model does not take this schema strictly")
+        losses.add("tool.strict", f"{where}.strict", "the model does not take this schema strictly")
     return same
 
 

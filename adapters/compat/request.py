@@ -62,11 +62,16 @@ def compat_request(request: ChatRequest) -> tuple[ChatRequest, Losses]:
 def _report(request: ChatRequest, functions: list[Tool], losses: Losses) -> None:
     for at, tool in enumerate(request.tools):
         if isinstance(tool, ProviderTool):
-            losses.add(f"tool.{tool.kind}", f"tools[{at}]", "run by the provider: the model cannot call it")
+            losses.add(
+                f"tool.{tool.kind}",
+                tool.place or f"tools[{at}]",
+                "run by the provider: the model cannot call it",
+            )
             continue
-        losses.foreign(tool.extensions, "", f"tools[{at}]")
+        where = tool.place or f"tools[{at}]"
+        losses.foreign(tool.extensions, "", where)
         if tool.strict:
-            losses.add("tool.strict", f"tools[{at}].strict", "the model is only asked to keep to the schema")
+            losses.add("tool.strict", f"{where}.strict", "the model is only asked to keep to the schema")
     choice = request.tool_choice
     if functions and choice is not None and _is_demand(choice):
         losses.add("tool_choice", "tool_choice", "the model is only asked to keep to it")
@@ -98,7 +103,7 @@ class _History:
     def rewrite(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         out: list[Message] = []
         for at, message in enumerate(messages):
-            where = f"messages[{at}]"
+            where = message.place or f"messages[{at}]"
             if message.role == "assistant":
                 out += self._assistant(message, where)
             elif any(isinstance(part, ToolResult) for part in message.parts):

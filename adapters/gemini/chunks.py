@@ -27,7 +27,7 @@ def joined(messages: Sequence[Message]) -> tuple[Message, ...]:
             _add(parts, part, boundary=continues and at == 0)
         if continues:
             extensions = merge_extensions(out[-1].extensions, message.extensions)
-            out[-1] = Message("assistant", tuple(parts), extensions=extensions)
+            out[-1] = replace(out[-1], parts=tuple(parts), extensions=extensions)
         else:
             out.append(message if tuple(parts) == message.parts else replace(message, parts=tuple(parts)))
     return tuple(out)
@@ -40,7 +40,7 @@ def _add(parts: list[Part], part: Part, *, boundary: bool) -> None:
         case _, Text(text="", extensions=extensions) if parts and not extensions:
             pass  # the last chunk of a stream has one
         case Text(), Text() if boundary and not (last.extensions or part.extensions):
-            parts[-1] = Text(last.text + part.text)
+            parts[-1] = replace(last, text=last.text + part.text)
         case Thinking(), Thinking() if _ends(last, part) or (boundary and _is_open(last) and _is_open(part)):
             parts[-1] = replace(part, text=last.text + part.text)
         case _, Thinking() if _is_carried(part):

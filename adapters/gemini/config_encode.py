@@ -11,7 +11,7 @@ from adapters.gemini.parts_encode import Wire, note, own
 from adapters.gemini.tools_encode import encode_format
 from adapters.losses import Losses
 from adapters.models import ModelTraits
-from adapters.reasoning import budget_for, effort_of, level_for
+from adapters.reasoning import budget_for, difference, effort_of, level_for
 
 _PLAIN = (
     ("temperature", "temperature"),
@@ -86,6 +86,8 @@ def _thinking(request: ChatRequest, model_traits: ModelTraits, losses: Losses) -
         if reasoning.enabled or reasoning.effort not in (None, "none"):
             losses.add("reasoning", "reasoning", "the model does not reason")
         return {}
+    if reasoning.summary not in (None, "auto"):
+        losses.add("reasoning.summary", "reasoning.summary", "Gemini's summaries have one style")
     wire = _amount(request, reasoning, model_traits, losses)
     show = _shown(reasoning)
     if show is not None and (wire or show):
@@ -113,18 +115,30 @@ def _amount(request: ChatRequest, reasoning: Reasoning, model_traits: ModelTrait
     if model_traits.reasoning == "budget" or (
         model_traits.reasoning == "unknown" and reasoning.effort is None
     ):
-        budget = budget_for(reasoning, model_traits, request.max_tokens)
-        if wanted == "none" and budget:
-            losses.add("reasoning.effort", "reasoning", "the model cannot stop reasoning")
+        budget = _fitting(budget_for(reasoning, model_traits, request.max_tokens), model_traits, request)
+        if budget is not None and (told := difference(reasoning, budget)):
+            losses.add(told[0], "reasoning", told[1])
         return {} if budget is None else {"thinkingBudget": budget}
     if reasoning.effort is None and reasoning.budget in (None, -1) and wanted != "none":
         reasoning, wanted = _DYNAMIC, "high"
     level = level_for(reasoning, model_traits)
     if level is None:
         return {}
-    if level.lower() != wanted:
-        losses.add("reasoning.effort", "reasoning", f"{wanted} becomes {level}")
+    if told := difference(reasoning, level.lower()):
+        losses.add(told[0], "reasoning", told[1])
     return {"thinkingLevel": level}
+
+
+def _fitting(budget: int | None, model_traits: ModelTraits, request: ChatRequest) -> int | None:
+    """`maxOutputTokens` includes the thoughts: a budget that leaves nothing for the answer is made less."""
+    most = request.max_tokens
+    if budget is None or most is None or budget < most or budget <= 0:
+        return budget
+    least = model_traits.budget_range[0] if model_traits.takes_budget else 1
+    fitting = max(most * 4 // 5, least)
+    if fitting < most:
+        return fitting
+    return 0 if model_traits.can_disable else least
 
 
 def _shown(reasoning: Reasoning) -> bool | None:

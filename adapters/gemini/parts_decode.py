@@ -22,6 +22,7 @@ from adapters.canonical import (
     ToolCall,
     ToolResult,
     UrlSource,
+    placed,
 )
 from adapters.errors import InvalidRequest
 from adapters.gemini import carry
@@ -47,16 +48,20 @@ def decode_part(raw: Any, where: str, ids: Ids) -> tuple[Part, ...]:
     """One part. A call may bring the foreign thinking that its signature carries along."""
     members = fields(raw, where)
     if "functionCall" in members:
-        return _function_call(members, where, ids)
-    if "text" in members:
-        return (_text(members, where),)
-    if "functionResponse" in members:
-        return (_function_response(members, where, ids),)
-    if "inlineData" in members:
-        return (_inline_data(members, where),)
-    if "fileData" in members:
-        return (_file_data(members, where),)
-    return (_other(raw, members, where),)
+        parts = _function_call(members, where, ids)
+    elif "text" in members:
+        parts = (_text(members, where),)
+    elif "functionResponse" in members:
+        parts = (_function_response(members, where, ids),)
+    elif "inlineData" in members:
+        parts = (_inline_data(members, where),)
+    elif "fileData" in members:
+        parts = (_file_data(members, where),)
+    else:
+        parts = (_other(raw, members, where),)
+    for part in parts:
+        placed(part, where)
+    return parts
 
 
 def _text(members: Fields, where: str) -> Part:

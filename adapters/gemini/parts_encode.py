@@ -72,6 +72,7 @@ class PartEncoder:
         self._unnumbered: set[str] = set()
 
     def encode(self, part: Part, where: str) -> list[Wire]:
+        where = part.place or where
         match part:
             case Text():
                 self.losses.foreign(part.extensions, PROTOCOL, where)
@@ -97,7 +98,7 @@ class PartEncoder:
         mine = signature.origin == PROTOCOL if signature else note(part.extensions, "_unsigned")
         if not mine:
             if part.text or signature:
-                self.losses.add("thinking", where, "reasoning of another provider cannot be replayed")
+                self.losses.thinking(part, where, "reasoning of another provider cannot be replayed")
             return []
         wire: Wire = {"text": part.text, "thought": True}
         if signature:
@@ -149,7 +150,7 @@ class PartEncoder:
         within: list[Wire] = []
         beside: list[Wire] = []
         for at, inner in enumerate(part.content):
-            place = f"{where}.content[{at}]"
+            place = inner.place or f"{where}.content[{at}]"
             if isinstance(inner, Text | Refusal):
                 self.losses.foreign(inner.extensions, PROTOCOL, place)
             elif isinstance(inner, Media):
@@ -157,7 +158,7 @@ class PartEncoder:
                 wire = self.media(inner, place)
                 inside = self.media_in_results and "inlineData" in wire
                 (within if inside or note(part.extensions, "_response") else beside).append(wire)
-            elif isinstance(inner, Opaque) and not inner.text:
+            elif isinstance(inner, Opaque):
                 self.losses.add(f"item.{inner.kind}", place, f"only {inner.protocol} has it")
         return within, beside
 
@@ -179,9 +180,9 @@ class PartEncoder:
             case PlainTextSource(text=text):
                 return {"text": f"{part.name}\n\n{text}" if part.name else text}
             case UrlSource(url=link):
-                return self._file(link, part, bag)
+                return self._file(link, part, bag, where)
             case FileIdSource(file_id=link, origin="gemini"):
-                return self._file(link, part, bag)
+                return self._file(link, part, bag, where)
             case FileIdSource(origin=origin):
                 self.losses.add("media.file_id", where, f"a file that was uploaded to {origin}")
                 return {"text": f"({part.name or 'a file'}: uploaded elsewhere, not available here)"}
@@ -193,7 +194,7 @@ class PartEncoder:
             blob["displayName"] = name
         return {"inlineData": blob, **beside}
 
-    def _file(self, link: str, part: Media, bag: Wire) -> Wire:
+    def _file(self, link: str, part: Media, bag: Wire, where: str) -> Wire:
         inner, beside = split(bag, "fileData")
         file: Wire = {"fileUri": link, **inner}
         mime = part.media_type
@@ -203,4 +204,6 @@ class PartEncoder:
             file["mimeType"] = mime
         if part.name is not None and PROTOCOL in part.extensions:
             file["displayName"] = part.name
+        elif part.name is not None:
+            self.losses.add("media.name", where, "linked files have no name")
         return {"fileData": file, **beside}

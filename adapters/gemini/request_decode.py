@@ -116,7 +116,7 @@ def _content(content: Fields, where: str, ids: HistoryIds) -> Message:
         role = "user"
     if named is None:
         content["_no_role"] = True
-    return Message(role, parts, extensions=extensions_of(content))
+    return Message(role, parts, extensions=extensions_of(content), place=where)
 
 
 def _parts(value: Any, where: str, ids: HistoryIds) -> tuple[Part, ...]:

@@ -43,7 +43,7 @@ def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     request = stable(request, PROTOCOL, losses)
     model_traits = traits(target.model)
     body: Wire = {"contents": []}
-    system, messages = _system(request)
+    system, messages = _system(request, losses)
     encoder = PartEncoder(losses, media_in_results=_is_third_generation(target.model, model_traits))
     if parts := _system_parts(system, encoder, losses):
         body["systemInstruction"] = {**(note(request.extensions, "_systemInstruction") or {}), "parts": parts}
@@ -77,11 +77,7 @@ def _is_third_generation(model: str, model_traits: ModelTraits) -> bool:
 def _report(request: ChatRequest, native: bool, body: Wire, losses: Losses) -> None:
     """The top-level wishes without a counterpart."""
     losses.foreign(request.extensions, PROTOCOL, "")
-    for code in ("verbosity", "user", "metadata"):
-        if getattr(request, code):
-            losses.add(code, code, f"Gemini has no `{code}`")
-    if request.parallel_tool_calls is False:
-        losses.add("parallel_tool_calls", "parallel_tool_calls", "Gemini cannot forbid parallel calls")
+    losses.fields(request, ("verbosity", "user", "metadata", "parallel_tool_calls"), "Gemini cannot be told")
     tier = request.service_tier
     if tier is None or (tier == "auto" and not native):
         return
@@ -94,7 +90,7 @@ def _report(request: ChatRequest, native: bool, body: Wire, losses: Losses) -> N
 # ---------------------------------------------------------------- system text
 
 
-def _system(request: ChatRequest) -> tuple[list[Part], tuple[Message, ...]]:
+def _system(request: ChatRequest, losses: Losses) -> tuple[list[Part], tuple[Message, ...]]:
     """The parts of `systemInstruction`, and the conversation.
 
     System text in mid-conversation becomes a turn of the user, in its place: so the prefix stays. If
@@ -102,9 +98,12 @@ def _system(request: ChatRequest) -> tuple[list[Part], tuple[Message, ...]]:
     """
     leading, messages = leading_system(request.messages)
     parts: list[Part] = [*request.instructions, *(part for message in leading for part in message.parts)]
+    for index, message in enumerate(leading):
+        _report_message(message, index, losses)
     if not parts:
         at = next((n for n, one in enumerate(messages) if one.role in ("system", "developer")), None)
         if at is not None:
+            _report_message(messages[at], at, losses)
             parts = list(messages[at].parts)
             messages = messages[:at] + messages[at + 1 :]
     return parts, messages
@@ -122,9 +121,7 @@ def _system_parts(parts: Sequence[Part], encoder: PartEncoder, losses: Losses) -
 
 def _contents(messages: Sequence[Message], encoder: PartEncoder, losses: Losses) -> list[Wire]:
     for at, message in enumerate(messages):
-        losses.foreign(message.extensions, PROTOCOL, f"messages[{at}]")
-        if message.name is not None:
-            losses.add("name", f"messages[{at}].name", "Gemini's turns have no names")
+        _report_message(message, at, losses)
     turns, repairs = normalise(_without_empty(messages), _rules(messages))
     losses.extend(repairs)
     contents: list[Wire] = []
@@ -144,6 +141,13 @@ def _contents(messages: Sequence[Message], encoder: PartEncoder, losses: Losses)
     for content in contents:
         content["parts"] = _responses_first(content["parts"])
     return contents or [{"role": "user", "parts": [{"text": NO_WORDS}]}]
+
+
+def _report_message(message: Message, at: int, losses: Losses) -> None:
+    place = message.place or f"messages[{at}]"
+    losses.foreign(message.extensions, PROTOCOL, place)
+    if message.name is not None:
+        losses.add("name", f"{place}.name", "Gemini's turns have no names")
 
 
 def _responses_first(parts: list[Wire]) -> list[Wire]:

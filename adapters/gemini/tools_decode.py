@@ -24,7 +24,7 @@ def decode_tools(value: Any) -> tuple[Tool | ProviderTool, ...]:
         where = f"tools[{index}]"
         for kind, definition in fields(raw, where).items():
             if kind != "functionDeclarations":
-                found.append(ProviderTool(PROTOCOL, kind, {kind: definition}))
+                found.append(ProviderTool(PROTOCOL, kind, {kind: definition}, place=f"{where}.{kind}"))
                 continue
             place = f"{where}.{kind}"
             found.extend(
@@ -48,7 +48,7 @@ def _function(raw: Any, where: str) -> Tool:
         schema = json_schema.lower_types(_schema(plain, f"{where}.parametersJsonSchema"))
     if declared is not None:
         members["_declared"] = declared
-    return Tool(name, description, schema, extensions=extensions_of(members))
+    return Tool(name, description, schema, extensions=extensions_of(members), place=where)
 
 
 def _schema(value: Any, where: str) -> dict[str, Any]:

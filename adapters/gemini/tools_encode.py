@@ -20,7 +20,7 @@ def encode_tools(tools: Sequence[Tool | ProviderTool], losses: Losses) -> list[W
     declarations: list[Wire] = []
     wires: list[Wire] = []
     for at, tool in enumerate(tools):
-        where = f"tools[{at}]"
+        where = tool.place or f"tools[{at}]"
         if isinstance(tool, Tool):
             if not declarations:
                 wires.append({"functionDeclarations": declarations})
@@ -34,6 +34,8 @@ def encode_tools(tools: Sequence[Tool | ProviderTool], losses: Losses) -> list[W
 
 def _declaration(tool: Tool, where: str, losses: Losses) -> Wire:
     losses.foreign(tool.extensions, PROTOCOL, where)
+    if tool.strict:
+        losses.add("tool.strict", f"{where}.strict", "Gemini has no strict functions")
     wire: Wire = {"name": tool.name}
     if tool.description is not None:
         wire["description"] = tool.description

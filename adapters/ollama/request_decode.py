@@ -26,6 +26,7 @@ from adapters.canonical import (
     Tool,
     ToolCall,
     ToolResult,
+    placed,
 )
 from adapters.errors import InvalidRequest
 from adapters.jsontext import dump
@@ -63,7 +64,7 @@ def decode_generate(body: Mapping[str, Any]) -> ChatRequest:
     if system := reading.string(body, "system"):
         messages.append(Message("system", (Text(system),)))
     prompt = reading.string(body, "prompt") or ""
-    parts: tuple[Part, ...] = (Text(prompt), *_images(body, ""))
+    parts: tuple[Part, ...] = (*_images(body, ""), Text(prompt, place="prompt"))
     messages.append(Message("user", parts))
     return _request(body, tuple(messages), (), _GENERATE)
 
@@ -143,17 +144,18 @@ def _reasoning(body: Mapping[str, Any]) -> Reasoning | None:
 
 
 def _tool(tool: Mapping[str, Any], where: str) -> Tool:
+    at = f"{where}.function"
     function = reading.required_mapping(tool, "function", where)
-    where = f"{where}.function"
     extensions = reading.rest(tool, frozenset({"type", "function"}))
     more = reading.rest(function, frozenset({"name", "description", "parameters"}))
     if more:
         extensions["function"] = more
     return Tool(
-        name=reading.required_string(function, "name", where),
-        description=reading.string(function, "description", where),
-        parameters=reading.mapping(function, "parameters", where),
+        name=reading.required_string(function, "name", at),
+        description=reading.string(function, "description", at),
+        parameters=reading.mapping(function, "parameters", at),
         extensions=_bag(extensions),
+        place=where,
     )
 
 
@@ -162,7 +164,8 @@ def _images(message: Mapping[str, Any], where: str) -> list[Media]:
     for index, image in enumerate(reading.items(message, "images", where)):
         if not isinstance(image, str):
             reading.wrong(image, "a base64 string", f"{reading.member('images', where)}[{index}]")
-        found.append(Media("image", Base64Source(image), sniffed_type(image)))
+        at = f"{reading.member('images', where)}[{index}]"
+        found.append(Media("image", Base64Source(image), sniffed_type(image), place=at))
     return found
 
 
@@ -189,6 +192,11 @@ class _Messages:
         self._open: list[ToolCall] = []
 
     def add(self, message: Mapping[str, Any], where: str) -> None:
+        self._add(message, where)
+        for part in placed(self.done[-1], where).parts:
+            placed(part, where)
+
+    def _add(self, message: Mapping[str, Any], where: str) -> None:
         name = reading.required_string(message, "role", where)
         role = ROLES.get(name)
         if role is None:
@@ -203,13 +211,13 @@ class _Messages:
             return
         parts: list[Part] = []
         if thinking := reading.string(message, "thinking", where):
-            parts.append(Thinking(thinking))
+            parts.append(Thinking(thinking, place=f"{where}.thinking"))
+        parts += _images(message, where)  # models see them before the words
         if content:
-            parts.append(Text(content))
-        parts += _images(message, where)
+            parts.append(Text(content, place=f"{where}.content"))
         for index, call in enumerate(reading.items(message, "tool_calls", where)):
             at = f"{where}.tool_calls[{index}]"
-            parts.append(self._call(reading.as_mapping(call, at), at))
+            parts.append(placed(self._call(reading.as_mapping(call, at), at), at))
         self.done.append(Message(role, tuple(parts), extensions=extensions))
 
     def _call(self, call: Mapping[str, Any], where: str) -> ToolCall:
@@ -237,5 +245,5 @@ class _Messages:
         if call is not None:
             self._open.remove(call)
         found_id = call_id or (call.id if call is not None else f"call_{name or 'unknown'}")
-        parts: tuple[Part, ...] = (Text(content), *_images(message, where))
+        parts: tuple[Part, ...] = (Text(content, place=f"{where}.content"), *_images(message, where))
         return ToolResult(found_id, parts, name=name or (call.name if call is not None else None))

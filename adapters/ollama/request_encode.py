@@ -6,6 +6,7 @@ https://docs.ollama.com/api/chat, https://docs.ollama.com/capabilities/tool-call
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from adapters.assemble import merge_extensions
@@ -34,7 +35,7 @@ from adapters.jsontext import load_object
 from adapters.losses import Losses
 from adapters.models import traits
 from adapters.ollama.request_decode import PROTOCOL
-from adapters.reasoning import effort_of, think_for
+from adapters.reasoning import difference, effort_of, think_for
 from adapters.tool_names import plain_request
 
 RULES = HistoryRules(results="tool", merge_roles=False, pair_calls=True, drop_blank_text=False)
@@ -63,9 +64,7 @@ def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
     for name in ("logprobs", "top_logprobs"):
         if (value := getattr(request, name)) is not None:
             body[name] = value
-    for name in _NO_COUNTERPART:
-        if getattr(request, name) is not None:
-            losses.add(name, name, "Ollama has no such parameter")
+    losses.fields(request, _NO_COUNTERPART, "Ollama has no such parameter")
     losses.foreign(request.extensions, PROTOCOL, "")
     for generate_only in ("suffix", "template", "raw", "context"):
         if generate_only in own:
@@ -97,8 +96,12 @@ def _think(request: ChatRequest, target: TargetModel, losses: Losses) -> bool | 
     think = think_for(reasoning, traits(target.model))
     if think is None and effort_of(reasoning) not in (None, "none"):
         losses.add("reasoning", "reasoning", f"{target.model} does not reason")
-    if reasoning.budget is not None and reasoning.budget > 0:
-        losses.add("reasoning.budget", "reasoning", "Ollama knows no budget of thinking tokens")
+    elif told := difference(reasoning, think):
+        losses.add(told[0], "reasoning", told[1])
+    if reasoning.summary not in (None, "auto"):
+        losses.add("reasoning.summary", "reasoning.summary", "Ollama shows thoughts as they are")
+    if reasoning.show is False and think:
+        losses.add("reasoning.show", "reasoning", "Ollama shows what the model thinks")
     return think
 
 
@@ -112,7 +115,7 @@ def _put_format(body: dict[str, Any], wanted: OutputFormat, losses: Losses) -> N
 
 def _tools(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     choice = request.tool_choice
-    if request.parallel_tool_calls is not None:
+    if request.parallel_tool_calls is False:
         losses.add("parallel_tool_calls", "parallel_tool_calls", "Ollama leaves it to the model")
     if choice is not None and choice.mode == "none":
         return []
@@ -122,16 +125,17 @@ def _tools(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     encoded = []
     for index, tool in enumerate(request.tools):
         if isinstance(tool, ProviderTool):
-            losses.add(f"tool.{tool.kind}", f"tools[{index}]", f"only {tool.protocol} runs it")
+            losses.add(f"tool.{tool.kind}", tool.place or f"tools[{index}]", f"only {tool.protocol} runs it")
         elif allowed is None or tool.name in allowed:
             encoded.append(_tool(tool, index, losses))
     return encoded
 
 
 def _tool(tool: Tool, index: int, losses: Losses) -> dict[str, Any]:
-    losses.foreign(tool.extensions, PROTOCOL, f"tools[{index}]")
-    if tool.strict is not None:
-        losses.add("tool.strict", f"tools[{index}].strict", "Ollama has no strict tools")
+    where = tool.place or f"tools[{index}]"
+    losses.foreign(tool.extensions, PROTOCOL, where)
+    if tool.strict:
+        losses.add("tool.strict", f"{where}.strict", "Ollama has no strict tools")
     own = dict(tool.extensions.get(PROTOCOL, {}))
     function: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
@@ -146,9 +150,10 @@ def _messages(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     if request.instructions:
         messages = (Message("system", request.instructions), *messages)
     for index, message in enumerate(request.messages):
-        losses.foreign(message.extensions, PROTOCOL, f"messages[{index}]")
+        place = message.place or f"messages[{index}]"
+        losses.foreign(message.extensions, PROTOCOL, place)
         if message.name is not None:
-            losses.add("message.name", f"messages[{index}].name", "Ollama has no names of speakers")
+            losses.add("name", f"{place}.name", "Ollama has no names of speakers")
     ordered, repairs = normalise(messages, RULES)
     losses.extend(repairs)
     names = {
@@ -159,9 +164,9 @@ def _messages(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
         if message.role == "tool":
             for part in message.parts:
                 if isinstance(part, ToolResult):
-                    encoded.append(_result(part, names, f"messages[{index}]", losses))
+                    encoded.append(_result(part, names, part.place or f"messages[{index}]", losses))
         else:
-            encoded.append(_message(message, f"messages[{index}]", losses))
+            encoded.append(_message(message, message.place or f"messages[{index}]", losses))
     return encoded
 
 
@@ -172,7 +177,7 @@ def _joined_assistant(messages: tuple[Message, ...]) -> list[Message]:
         if joined and joined[-1].role == message.role == "assistant":
             before = joined[-1]
             extensions = merge_extensions(before.extensions, message.extensions)
-            joined[-1] = Message("assistant", before.parts + message.parts, extensions=extensions)
+            joined[-1] = replace(before, parts=before.parts + message.parts, extensions=extensions)
         else:
             joined.append(message)
     return joined
@@ -196,7 +201,7 @@ def _message(message: Message, where: str, losses: Losses) -> dict[str, Any]:
 
 def _result(result: ToolResult, names: Mapping[str, str], where: str, losses: Losses) -> dict[str, Any]:
     losses.foreign(result.extensions, PROTOCOL, where)
-    said = _Said(where, losses)
+    said = _Said(where, losses, ordered=False)
     for part in result.content:
         said.take(part)
     text = said.text
@@ -215,8 +220,10 @@ def _result(result: ToolResult, names: Mapping[str, str], where: str, losses: Lo
 class _Said:
     """Gathers the parts of one message into Ollama's separate fields."""
 
-    def __init__(self, where: str, losses: Losses) -> None:
+    def __init__(self, where: str, losses: Losses, *, ordered: bool = True) -> None:
         self._where = where
+        self._ordered = ordered
+        """Whether it says something that a picture stands behind the words."""
         self._losses = losses
         self._texts: list[str] = []
         self.thinking: list[str] = []
@@ -228,7 +235,7 @@ class _Said:
         return "\n\n".join(text for text in self._texts if text)
 
     def take(self, part: Part) -> None:
-        losses, where = self._losses, self._where
+        losses, where = self._losses, part.place or self._where
         if not isinstance(part, Opaque):
             losses.foreign(part.extensions, PROTOCOL, where)
         match part:
@@ -236,13 +243,14 @@ class _Said:
                 self._texts.append(text)
             case Thinking(text, signature):
                 if signature is not None:
-                    losses.add("thinking.signature", where, f"only {signature.origin} can read it")
+                    code = "thinking.redacted" if part.redacted else "thinking.signature"
+                    losses.add(code, where, f"only {signature.origin} can read it")
                 if text:
                     self.thinking.append(text)
             case Media():
-                self._media(part)
+                self._media(part, where)
             case ToolCall():
-                self._call(part)
+                self._call(part, where)
             case ToolResult():
                 losses.add("tool_result", where, "a result within a result")
             case Opaque(protocol, kind, _, text):
@@ -250,23 +258,32 @@ class _Said:
                 if text:
                     self._texts.append(text)
 
-    def _media(self, part: Media) -> None:
+    def _media(self, part: Media, where: str) -> None:
         match part.source:
             case Base64Source(data) if part.kind == "image":
-                self.images.append(data)
+                self._image(part, data, where)
             case PlainTextSource(text):
                 self._texts.append(f"{part.name}:\n{text}" if part.name else text)
             case source:
                 name = part.name or (source.url if isinstance(source, UrlSource) else part.media_type)
-                self._losses.add(f"media.{part.kind}", self._where, "Ollama takes images as base64 only")
+                self._losses.add(f"media.{part.kind}", where, "Ollama takes images as base64 only")
                 self._texts.append(f"[{part.kind} {name} cannot be shown to this model]")
 
-    def _call(self, call: ToolCall) -> None:
+    def _image(self, part: Media, data: str, where: str) -> None:
+        if self._texts and self._ordered:
+            self._losses.add("media.order", where, "Ollama's images stand before the text")
+        if part.name is not None:
+            self._losses.add("media.name", where, "Ollama's images have no name")
+        if part.detail not in (None, "auto"):
+            self._losses.add("detail", where, "Ollama cannot be told how closely to look")
+        self.images.append(data)
+
+    def _call(self, call: ToolCall, where: str) -> None:
         if call.signature is not None:
-            self._losses.add("thinking.signature", self._where, f"only {call.signature.origin} can read it")
+            self._losses.add("thinking.signature", where, f"only {call.signature.origin} can read it")
         arguments = load_object(call.arguments) if call.kind == "function" else {"input": call.arguments}
         if arguments is None:
-            self._losses.add("tool_call.arguments", self._where, "not a JSON object; carried as text")
+            self._losses.add("tool_call.arguments", where, "not a JSON object; carried as text")
             arguments = {"arguments": call.arguments}
         function = {"index": len(self.calls), "name": call.name, "arguments": arguments}
         self.calls.append({"id": call.id, "function": function})

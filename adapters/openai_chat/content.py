@@ -26,6 +26,7 @@ from adapters.canonical import (
     Refusal,
     Text,
     UrlSource,
+    placed,
 )
 from adapters.reading import member
 
@@ -82,6 +83,10 @@ def bag(own: dict[str, Any], cache_control: Any = None) -> Extensions:
 
 def decode_part(value: Any, where: str) -> Part:
     """One element of a `content` list. Unknown types are kept verbatim as Opaque."""
+    return placed(_decoded(value, where), where)
+
+
+def _decoded(value: Any, where: str) -> Part:
     if isinstance(value, str):  # tolerated: some clients put plain strings into the list
         return Text(value, bag({"_string": True}))
     part = reading.as_mapping(value, where)

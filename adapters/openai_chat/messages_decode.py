@@ -17,6 +17,7 @@ from adapters.canonical import (
     Thinking,
     ToolCall,
     ToolResult,
+    placed,
 )
 from adapters.errors import InvalidRequest
 from adapters.jsontext import dump
@@ -46,6 +47,12 @@ class _Decoder:
         self._open: dict[str, list[str]] = {}
 
     def message(self, value: Any, where: str) -> Message:
+        message = placed(self._message(value, where), where)
+        for part in message.parts:  # those that are no element of a list: thinking, a result
+            placed(part, where)
+        return message
+
+    def _message(self, value: Any, where: str) -> Message:
         source = reading.as_mapping(value, where)
         role = source.get("role")
         match role:
@@ -68,13 +75,15 @@ class _Decoder:
         parts: list[Part] = [*thinking.decode(source), *content]
         refusal = reading.string(source, "refusal", where)
         if refusal:
-            parts.append(Refusal(refusal))
+            parts.append(placed(Refusal(refusal), member("refusal", where)))
         calls = reading.items(source, "tool_calls", where)
         for index, call in enumerate(calls):
-            parts.append(decode_call(call, f"{where}.tool_calls[{index}]"))
+            at = f"{where}.tool_calls[{index}]"
+            parts.append(placed(decode_call(call, at), at))
         legacy = reading.mapping(source, "function_call", where)
         if legacy is not None:
-            parts.append(self._legacy_call(legacy, member("function_call", where)))
+            at = member("function_call", where)
+            parts.append(placed(self._legacy_call(legacy, at), at))
         notes |= _blanks(source)
         bag = reading.rest(source, _ASSISTANT) | notes
         if bag.get("annotations") == []:
@@ -121,7 +130,7 @@ def _content(source: Mapping[str, Any], where: str) -> tuple[list[Part], dict[st
     if isinstance(content, str):
         if not content and source.get("role") == "assistant":
             return [], {"_content": "empty"}
-        return [Text(content)], {}
+        return [placed(Text(content), member("content", where))], {}
     if content is None:
         return [], {} if "content" in source else {"_content": "absent"}
     if not isinstance(content, list):
@@ -134,7 +143,8 @@ def _content(source: Mapping[str, Any], where: str) -> tuple[list[Part], dict[st
 
 def _part(value: Any, where: str) -> Part:
     if isinstance(value, Mapping) and value.get("type") == "thinking":
-        return Thinking(thinking.chunk_text(value), extensions={PROTOCOL: {"_chunk": value}})
+        chunk = Thinking(thinking.chunk_text(value), extensions={PROTOCOL: {"_chunk": value}})
+        return placed(chunk, where)
     return decode_part(value, where)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.canonical import (
     NO_EXTENSIONS,
@@ -30,8 +30,10 @@ from adapters.openai_chat.content import (
     with_cache_control,
 )
 from adapters.openai_chat.dialects import Dialect
+from adapters.openai_common import RESPONSES, SHARED_IN_PARTS, shared
 
 Json = dict[str, Any]
+Written = TypeVar("Written", Json, Json | str)
 
 
 def foreign(
@@ -41,6 +43,10 @@ def foreign(
 
     `hinted`: a cache hint can stand here.
     """
+    if not extensions:
+        return
+    if hinted and (dialect.official or not dialect.known):
+        _, extensions = shared(extensions, RESPONSES, SHARED_IN_PARTS)
     hints = extensions.get("anthropic", NO_EXTENSIONS)
     carried = hinted and (dialect.cache_control or note(extensions, "_cache_control"))
     if carried and "cache_control" in hints:
@@ -51,7 +57,7 @@ def foreign(
 
 def report_foreign(messages: Sequence[Message], dialect: Dialect, losses: Losses) -> None:
     for index, message in enumerate(messages):
-        where = f"messages[{index}]"
+        where = message.place or f"messages[{index}]"
         if message.extensions:
             foreign(message.extensions, where, dialect, losses)
         report_parts(message.parts, where, dialect, losses)
@@ -59,11 +65,12 @@ def report_foreign(messages: Sequence[Message], dialect: Dialect, losses: Losses
 
 def report_parts(parts: Iterable[Part], where: str, dialect: Dialect, losses: Losses) -> None:
     for position, part in enumerate(parts):
+        place = part.place or f"{where}.content[{position}]"
         if isinstance(part, ToolResult):
-            report_parts(part.content, f"{where}.content[{position}]", dialect, losses)
+            report_parts(part.content, place, dialect, losses)
         if not isinstance(part, Opaque) and part.extensions:
             hinted = isinstance(part, Text | Media | ToolCall)
-            foreign(part.extensions, f"{where}.content[{position}]", dialect, losses, hinted=hinted)
+            foreign(part.extensions, place, dialect, losses, hinted=hinted)
 
 
 class MessagesEncoder:
@@ -82,7 +89,7 @@ class MessagesEncoder:
 
     def encode(self, messages: Sequence[Message]) -> list[Json]:
         for index, message in enumerate(messages):
-            self._message(message, f"messages[{index}]")
+            self._message(message, message.place or f"messages[{index}]")
         self._flush_shown()
         return self._out
 
@@ -120,9 +127,10 @@ class MessagesEncoder:
         self._out.append(out)
 
     def _content(self, part: Part, where: str, role: str) -> Json | str | None:
+        where = part.place or where
         match part:
             case Text():
-                return encode_text(part, self._dialect.cache_control)
+                return self._hinted(encode_text(part, self._dialect.cache_control), part)
             case Refusal(text):
                 return {"type": "text", "text": text}
             case Media():
@@ -137,13 +145,22 @@ class MessagesEncoder:
         out = encode_media(part, self._dialect.cache_control)
         if out is None:
             self._losses.add(f"media.{part.kind}", where, f"Chat Completions takes no such {part.kind}")
+            return None
+        if part.name is not None and out["type"] in ("image_url", "input_audio"):
+            self._losses.add("media.name", where, "only files have names here")
+        return self._hinted(out, part)
+
+    def _hinted(self, out: Written, part: Text | Media) -> Written:
+        """With the cache breakpoint of a client of the Responses API."""
+        if part.extensions and isinstance(out, dict) and (self._dialect.official or not self._dialect.known):
+            out |= shared(part.extensions, RESPONSES, SHARED_IN_PARTS)[0]
         return out
 
     def _opaque(self, part: Opaque, where: str) -> Json | None:
         if part.protocol == PROTOCOL:
             return dict(part.value)
         told = "is told in words" if part.text else "cannot be told"
-        self._losses.add(part.kind, where, f"an item of {part.protocol} {told}")
+        self._losses.add(f"item.{part.kind}", where, f"an item of {part.protocol} {told}")
         return {"type": "text", "text": part.text} if part.text else None
 
     def _spelled(self, content: list[Json | str], extensions: Extensions) -> Any:
@@ -232,7 +249,9 @@ class MessagesEncoder:
         if details:
             out["reasoning_details"] = details
         carried = sum("signature" in item or "data" in item for item in details)
-        if carried < sum(part.signature is not None for part in thoughts):
+        signed = sum(part.signature is not None for part in thoughts if details or not part.redacted)
+        if carried < signed:
+            where = thoughts[0].place or where
             self._losses.add("thinking.signature", where, "a signature goes back to its maker only")
         if any(part.redacted for part in thoughts) and not details:
             self._losses.add("thinking.redacted", where, "only its maker can read it")
@@ -271,7 +290,7 @@ class MessagesEncoder:
                 "google": {**extra.get("google", {}), "thought_signature": signature.value},
             }
         else:
-            self._losses.add("tool_call.signature", call.id, "a signature goes back to its maker only")
+            self._losses.add("thinking.signature", call.place, "a signature goes back to its maker only")
 
     # ------------------------------------------------------------ results of tools
 
@@ -285,7 +304,8 @@ class MessagesEncoder:
             is_text = isinstance(found, str) or found.get("type") == "text"
             (texts if is_text else media).append(found)
         if result.is_error:
-            self._losses.add("tool_result.is_error", where, "tool messages have no error flag")
+            place = result.place or where
+            self._losses.add("tool_result.is_error", place, "tool messages have no error flag")
         out: Json
         content = self._spelled(texts, result.extensions)
         if note(result.extensions, "_legacy"):
@@ -297,6 +317,8 @@ class MessagesEncoder:
         restore(result.extensions, "", out, out)
         self._out.append(out)
         if media:
+            place = result.place or where
+            self._losses.add("tool_result.media", place, "tool messages are text: a user message has it")
             name = f" of {result.name}" if result.name else ""
             words = f"What the tool call {result.call_id}{name} returned beside its text:"
             self._shown += [{"type": "text", "text": words}, *media]

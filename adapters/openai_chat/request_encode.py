@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from adapters import openai_common
 from adapters.canonical import ChatRequest, Message, OutputFormat, Reasoning
 from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
@@ -14,16 +14,13 @@ from adapters.models import ModelTraits, traits
 from adapters.openai_chat.content import PROTOCOL, note, restore
 from adapters.openai_chat.dialects import Dialect, dialect_of
 from adapters.openai_chat.messages_encode import MessagesEncoder, foreign, report_foreign, report_parts
-from adapters.openai_chat.outcome import SERVICE_TIERS
 from adapters.openai_chat.tools import encode_choice, encode_tools
-from adapters.reasoning import effort_for, effort_of, sampling_allowed
+from adapters.reasoning import difference, effort_for, effort_of, sampling_allowed
 from adapters.tool_names import plain_request
 
 PATH = "/chat/completions"
 RULES = HistoryRules(results="tool")
 MAX_STOPS = 4
-LONGEST_USER = 64
-"""OpenAI refuses a longer `user`. Claude Code's is; its hash tells users apart just as well."""
 
 Json = dict[str, Any]
 
@@ -46,7 +43,7 @@ class _Writer:
         self._body: Json = {"model": target.model}
 
     def body(self) -> Json:
-        foreign(self._request.extensions, "", self._dialect, self._losses)
+        self._shared()
         self._messages()
         self._tools()
         self._limit()
@@ -57,6 +54,14 @@ class _Writer:
         self._stream()
         self._own_keys()
         return self._body
+
+    def _shared(self) -> None:
+        """What the Responses API calls by the same name; all else of other protocols is lost."""
+        extensions = self._request.extensions
+        if self._dialect.official or not self._dialect.known:
+            found, extensions = openai_common.shared(extensions, openai_common.RESPONSES)
+            self._body |= found
+        foreign(extensions, "", self._dialect, self._losses)
 
     # ------------------------------------------------------------ conversation and tools
 
@@ -79,7 +84,7 @@ class _Writer:
         for index, tool in enumerate(request.tools):
             extensions = getattr(tool, "extensions", None)
             if extensions:
-                foreign(extensions, f"tools[{index}]", self._dialect, self._losses, hinted=True)
+                foreign(extensions, tool.place or f"tools[{index}]", self._dialect, self._losses, hinted=True)
         encode_tools(request.tools, self._body, self._losses, cache_control=self._dialect.cache_control)
         if request.tool_choice is not None:
             foreign(request.tool_choice.extensions, "tool_choice", self._dialect, self._losses)
@@ -119,6 +124,9 @@ class _Writer:
             self._body[self._dialect.seed] = request.seed
         for key in ("n", "logprobs", "top_logprobs"):
             self._plain(key, getattr(request, key))
+        asks = openai_common.RESPONSES in request.extensions and "top_logprobs" in self._body
+        if asks and request.logprobs is None:
+            self._body["logprobs"] = True  # without it, `top_logprobs` is an error here
 
     def _top_k(self) -> None:
         top_k = self._request.top_k
@@ -146,11 +154,11 @@ class _Writer:
         self._plain("verbosity", request.verbosity)
         self._plain("metadata", request.metadata)
         user = request.user
-        if user is not None and len(user) > LONGEST_USER and self._dialect.official:
-            user = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+        if user is not None and self._dialect.official:
+            user = openai_common.short_user(user)
         self._plain("user", user)
         tier = request.service_tier
-        if tier is None or tier in SERVICE_TIERS or PROTOCOL in request.extensions:
+        if tier is None or tier in openai_common.TIERS or PROTOCOL in request.extensions:
             self._plain("service_tier", tier)
         else:
             self._losses.add("service_tier", "service_tier", f"OpenAI has no tier {tier!r:.40}")
@@ -211,10 +219,17 @@ class _Writer:
                 self._losses.add("reasoning", "reasoning", f"{self._body['model']} has no such setting")
             return
         effort = effort_for(reasoning, self._traits)
-        if effort != wanted:
-            self._losses.add("reasoning.effort", "reasoning", f"{wanted} became {effort}")
-        if effort is not None:
-            self._ask(reasoning, effort)
+        if effort is not None and (told := difference(reasoning, self._ask(reasoning, effort))):
+            self._losses.add(told[0], "reasoning", told[1])
+        self._shown(reasoning)
+
+    def _shown(self, reasoning: Reasoning) -> None:
+        """Chat Completions cannot be told how thoughts are shown; OpenAI never shows them there."""
+        if reasoning.summary not in (None, "auto"):
+            self._losses.add("reasoning.summary", "reasoning.summary", "summaries have no style here")
+        tells = self._dialect.official or self._dialect.reasoning == "openrouter"
+        if reasoning.show is False and not tells and effort_of(reasoning) != "none":
+            self._losses.add("reasoning.show", "reasoning", "thoughts cannot be switched off in answers")
 
     def _restore_unknown_effort(self, reasoning: Reasoning) -> None:
         """A provider's own level, such as Groq's `default`: not for OpenAI, which has no such word."""
@@ -228,24 +243,30 @@ class _Writer:
         """Whether an unknown server may get the client's own spelling: not where traits say better."""
         return self._traits.reasoning == "unknown" or given.keys() != {"reasoning_effort"}
 
-    def _ask(self, reasoning: Reasoning, effort: str) -> None:
+    def _ask(self, reasoning: Reasoning, effort: str) -> str | int | bool:
+        """Write the wish in the dialect's words: an effort, a budget or a switch, which is given back."""
         body = self._body
         on = effort != "none"
         match self._dialect.reasoning:
             case "openrouter":
                 body["reasoning"] = self._openrouter(reasoning, effort)
+                return body["reasoning"].get("max_tokens", effort)  # type: ignore[no-any-return]
             case "thinking":
                 body["thinking"] = {"type": "enabled" if on else "disabled"}
-                if on and reasoning.effort is not None:
-                    body["reasoning_effort"] = effort
+                if not on or reasoning.effort is None:
+                    return on
+                body["reasoning_effort"] = effort
             case "enable_thinking":
                 body["enable_thinking"] = on
-                if on and reasoning.budget is not None and reasoning.budget > 0:
-                    body["thinking_budget"] = reasoning.budget
+                if not on or reasoning.budget is None or reasoning.budget <= 0:
+                    return on
+                body["thinking_budget"] = reasoning.budget
+                return reasoning.budget
             case "template" if not on:
                 body["chat_template_kwargs"] = {"enable_thinking": False}
             case _:
                 body["reasoning_effort"] = effort
+        return effort
 
     def _openrouter(self, reasoning: Reasoning, effort: str) -> Json:
         if effort == "none":

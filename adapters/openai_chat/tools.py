@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters import reading
+from adapters import openai_common, reading
 from adapters.canonical import (
     NO_EXTENSIONS,
     ProviderTool,
     Tool,
     ToolChoice,
+    placed,
 )
 from adapters.errors import InvalidRequest
 from adapters.losses import Losses
@@ -37,7 +38,8 @@ WEB_SEARCH = "web_search_options"
 
 def decode_tools(body: Mapping[str, Any]) -> tuple[Tool | ProviderTool, ...]:
     tools: list[Tool | ProviderTool] = [
-        _tool(value, f"tools[{index}]") for index, value in enumerate(reading.items(body, "tools"))
+        placed(_tool(value, f"tools[{index}]"), f"tools[{index}]")
+        for index, value in enumerate(reading.items(body, "tools"))
     ]
     for index, value in enumerate(reading.items(body, "functions")):
         where = f"functions[{index}]"
@@ -49,11 +51,12 @@ def decode_tools(body: Mapping[str, Any]) -> tuple[Tool | ProviderTool, ...]:
                 reading.string(function, "description", where),
                 reading.mapping(function, "parameters", where),
                 extensions={PROTOCOL: bag},
+                place=where,
             )
         )
     search = reading.mapping(body, WEB_SEARCH)
     if search is not None:
-        tools.append(ProviderTool(PROTOCOL, "web_search", search, WEB_SEARCH))
+        tools.append(ProviderTool(PROTOCOL, "web_search", search, WEB_SEARCH, WEB_SEARCH))
     return tuple(tools)
 
 
@@ -184,9 +187,15 @@ def encode_tools(
     listed: list[Json] = []
     legacy: list[Json] = []
     for index, tool in enumerate(tools):
-        where = f"tools[{index}]"
+        where = tool.place or f"tools[{index}]"
         if isinstance(tool, ProviderTool):
-            if tool.protocol != PROTOCOL:
+            if _is_search(tool) and openai_common.searches_itself(body["model"]):
+                body[WEB_SEARCH], others = openai_common.search_options(tool.definition)
+                for key in others:
+                    losses.add(
+                        f"tool.web_search.{key}", f"{where}.{key}", "the search has no such option here"
+                    )
+            elif tool.protocol != PROTOCOL:
                 losses.add(f"tool.{tool.kind}", where, f"a tool that {tool.protocol} runs itself")
             elif tool.name == WEB_SEARCH:
                 body[WEB_SEARCH] = dict(tool.definition)
@@ -200,6 +209,10 @@ def encode_tools(
         body["tools"] = listed
     if legacy:
         body["functions"] = legacy
+
+
+def _is_search(tool: ProviderTool) -> bool:
+    return tool.protocol == openai_common.RESPONSES and tool.kind.startswith("web_search")
 
 
 def _encode_legacy(tool: Tool) -> Json:

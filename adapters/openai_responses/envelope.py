@@ -7,8 +7,9 @@ from typing import Any
 from adapters.canonical import ChatRequest, ChatResponse, StreamStart, Text, Usage
 from adapters.codec import Reply
 from adapters.losses import Losses
+from adapters.openai_common import TIERS
 from adapters.openai_responses import notes
-from adapters.openai_responses.request_encode import TIERS, output_format
+from adapters.openai_responses.request_encode import output_format
 from adapters.openai_responses.tools import encode_choice, encode_tools
 from adapters.openai_responses.usage import encode_usage
 

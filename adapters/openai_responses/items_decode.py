@@ -20,6 +20,7 @@ from adapters.canonical import (
     Thinking,
     ToolCall,
     ToolResult,
+    placed,
 )
 from adapters.errors import InvalidRequest
 from adapters.jsontext import dump
@@ -62,7 +63,9 @@ def decode_items(items: Iterable[Any], where: str, *, searches: bool = True) -> 
         if kind is None:
             kind = "message" if "role" in item else "item_reference"
         decode = decoders.get(kind) if isinstance(kind, str) else None
-        message = decode(item, path) if decode else _opaque(item, path)
+        message = placed(decode(item, path) if decode else _opaque(item, path), path)
+        for part in message.parts:
+            placed(part, path)
         carried = _call_signature(message)
         if carried is None:
             messages.append(_signed(message, signature))
@@ -105,7 +108,7 @@ def _message(item: Mapping[str, Any], where: str) -> Message:
     form = ["typed" if "type" in item else "untyped"]
     parts: tuple[Part, ...]
     if isinstance(content, str):
-        parts = (Text(content),)
+        parts = (placed(Text(content), f"{where}.content"),)
         form.append("string")
     else:
         parts = decode_content(content or [], f"{where}.content")
@@ -116,7 +119,7 @@ def _message(item: Mapping[str, Any], where: str) -> Message:
 def decode_content(content: Any, where: str) -> tuple[Part, ...]:
     """The parts of a message or of a tool's output."""
     return tuple(
-        _content(obj(part, f"{where}[{at}]"), f"{where}[{at}]")
+        placed(_content(obj(part, f"{where}[{at}]"), f"{where}[{at}]"), f"{where}[{at}]")
         for at, part in enumerate(array(content, where))
     )
 
@@ -208,7 +211,7 @@ def _output(item: Mapping[str, Any], where: str, *, custom: bool) -> Message:
     bag = notes.rest(item, _OUTPUT)
     if isinstance(output, str):
         bag["_:form"] = ("string",)
-        content: tuple[Part, ...] = (Text(output),) if output else ()
+        content: tuple[Part, ...] = (placed(Text(output), f"{where}.output"),) if output else ()
     elif output is None:
         raise InvalidRequest("a tool's output is missing", where=f"{where}.output")
     else:

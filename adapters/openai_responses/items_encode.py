@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapters.canonical import (
+    Extensions,
     Media,
     Message,
     Opaque,
@@ -23,6 +24,7 @@ from adapters.canonical import (
     ToolResult,
 )
 from adapters.losses import Losses
+from adapters.openai_common import CHAT, SHARED_IN_PARTS, shared
 from adapters.openai_responses import media, notes
 
 MAX_CALL_ID = 64
@@ -33,7 +35,7 @@ MINTED_REASONING = "rs_hub"
 def encode_items(messages: Sequence[Message], losses: Losses) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for at, message in enumerate(messages):
-        _Encoder(items, losses, f"messages[{at}]").message(message)
+        _Encoder(items, losses, message.place or f"messages[{at}]").message(message)
     return items
 
 
@@ -55,7 +57,7 @@ class _Encoder:
     def message(self, message: Message) -> None:
         self.losses.foreign(message.extensions, notes.PROTOCOL, self.where)
         if message.name is not None:
-            self.losses.add("name", self.where, "messages have no name here")
+            self.losses.add("name", f"{self.where}.name", "messages have no name here")
         bag = notes.own(message.extensions)
         raw = bag.get("_:raw")
         if raw is not None:
@@ -78,6 +80,7 @@ class _Encoder:
             self._content(message, content)
 
     def _item(self, part: Part) -> None:
+        self.where = part.place or self.where
         match part:
             case Thinking():
                 self._thinking(part)
@@ -106,7 +109,8 @@ class _Encoder:
             parts = _without_empty_text(parts)
             if not parts:
                 return
-        if all(type(part) is Text for part in parts) and ("string" in form or (not bag and len(parts) == 1)):
+        plain = all(type(part) is Text and not _breakpoint(part.extensions) for part in parts)
+        if plain and ("string" in form or (not bag and len(parts) == 1)):
             for part in parts:
                 self._foreign(part)
             item["content"] = _text(parts)
@@ -144,7 +148,9 @@ class _Encoder:
                 case Opaque(protocol=notes.PROTOCOL):
                     out.append(dict(part.value))
                 case Opaque():
-                    self.losses.add(part.kind, self.where, f"content of {part.protocol} only")
+                    self.losses.add(
+                        f"item.{part.kind}", part.place or self.where, f"only {part.protocol} has it"
+                    )
                     if part.text:
                         out.append({"type": "output_text", "text": part.text, "annotations": []})
         return out
@@ -156,22 +162,26 @@ class _Encoder:
             self._foreign(part)
             match part:
                 case Text(text, extensions) | Refusal(text, extensions):
-                    out.append(notes.restore({"type": "input_text", "text": text}, notes.own(extensions)))
+                    given = {"type": "input_text", "text": text, **_breakpoint(extensions)}
+                    out.append(notes.restore(given, notes.own(extensions)))
                 case Media():
-                    written = media.encode(part, self.losses, self.where)
+                    written = media.encode(part, self.losses, part.place or self.where)
                     if written is not None:
                         out.append(written)
                 case Opaque(protocol=notes.PROTOCOL):
                     out.append(dict(part.value))
                 case Opaque():
-                    self.losses.add(part.kind, self.where, f"content of {part.protocol} only")
+                    self.losses.add(
+                        f"item.{part.kind}", part.place or self.where, f"only {part.protocol} has it"
+                    )
                     if part.text:
                         out.append({"type": "input_text", "text": part.text})
         return out
 
     def _foreign(self, part: Part) -> None:
         if isinstance(part, Text | Refusal) and part.extensions:
-            self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
+            _, extensions = shared(part.extensions, CHAT, SHARED_IN_PARTS)
+            self.losses.foreign(extensions, notes.PROTOCOL, part.place or self.where)
 
     # ------------------------------------------------------------ reasoning, calls, results
 
@@ -179,9 +189,7 @@ class _Encoder:
         self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
         signature = part.signature
         if signature and signature.origin != notes.PROTOCOL:
-            self.losses.add(
-                "thinking.signature", self.where, f"reasoning that only {signature.origin} can read"
-            )
+            self.losses.thinking(part, self.where, f"reasoning that only {signature.origin} can read")
             return
         raw = notes.own(part.extensions).get("_:raw")
         minted = (part.id or "").startswith(MINTED_REASONING)
@@ -194,7 +202,7 @@ class _Encoder:
                 {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": signature.value}
             )
         else:
-            self.losses.add("thinking", self.where, "reasoning of another provider cannot be sent back")
+            self.losses.thinking(part, self.where, "reasoning of another provider cannot be sent back")
 
     def _call(self, part: ToolCall) -> None:
         self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
@@ -245,6 +253,11 @@ class _Encoder:
 def _is_content(part: Opaque) -> bool:
     """Whether it is a part of a message or of a result, and not an item."""
     return part.kind.startswith("input_") or part.kind == "computer_screenshot"
+
+
+def _breakpoint(extensions: Extensions) -> dict[str, Any]:
+    """The cache breakpoint of a client of Chat Completions."""
+    return shared(extensions, CHAT, SHARED_IN_PARTS)[0] if extensions else {}
 
 
 def _text(parts: Iterable[Part]) -> str:

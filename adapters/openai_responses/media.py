@@ -16,6 +16,7 @@ from adapters.canonical import (
     UrlSource,
 )
 from adapters.losses import Losses
+from adapters.openai_common import CHAT, SHARED_IN_PARTS, shared
 from adapters.openai_responses import notes
 from adapters.openai_responses.reading import fail, obj, optional_string, text_of
 
@@ -96,15 +97,18 @@ def encode(media: Media, losses: Losses, where: str) -> dict[str, Any] | None:
     raw = notes.own(media.extensions).get("_:raw")
     if raw is not None:
         return dict(raw)
-    losses.foreign(media.extensions, notes.PROTOCOL, where)
+    found, extensions = shared(media.extensions, CHAT, SHARED_IN_PARTS)
+    losses.foreign(extensions, notes.PROTOCOL, where)
     if isinstance(media.source, FileIdSource) and media.source.origin not in FILE_ORIGINS:
         losses.add("media.file_id", where, f"the file is at {media.source.origin}, not at OpenAI")
         return None
     match media.kind:
         case "image":
-            return _image(media)
+            if media.name is not None:
+                losses.add("media.name", where, "images have no name here")
+            return {**_image(media), **found}
         case "document":
-            return _document(media)
+            return {**_document(media), **found}
     losses.add(f"media.{media.kind}", where, f"the Responses API takes no {media.kind}")
     return None
 

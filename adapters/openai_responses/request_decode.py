@@ -90,7 +90,7 @@ def decode_request(body: Mapping[str, Any], model: str | None = None) -> ChatReq
     return ChatRequest(
         model=model or text_of(body, "model", ""),
         messages=messages,
-        instructions=(Text(instructions),) if instructions else (),
+        instructions=(Text(instructions, place="instructions"),) if instructions else (),
         tools=tuple(tools),
         tool_choice=None if choice is None else decode_choice(choice),
         parallel_tool_calls=optional_bool(body, "parallel_tool_calls"),
@@ -116,7 +116,14 @@ def _input(value: Any, searches: bool) -> tuple[Message, ...]:
         case None:
             return ()
         case str():
-            return (Message("user", (Text(value),), extensions=notes.extensions({"_:form": ("input",)})),)
+            return (
+                Message(
+                    "user",
+                    (Text(value, place="input"),),
+                    extensions=notes.extensions({"_:form": ("input",)}),
+                    place="input",
+                ),
+            )
         case list():
             return decode_items(value, "input", searches=searches)
     raise fail("input", "a string or an array of items", value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from adapters import openai_common
 from adapters.canonical import ChatRequest, OutputFormat, Text
 from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
@@ -17,28 +17,14 @@ from adapters.openai_responses import notes
 from adapters.openai_responses.items_encode import encode_items
 from adapters.openai_responses.request_decode import ENCRYPTED, LOGPROBS
 from adapters.openai_responses.tools import encode_choice, encode_tools
-from adapters.reasoning import effort_for, effort_of, sampling_allowed
+from adapters.reasoning import difference, effort_for, effort_of, sampling_allowed
 from adapters.tool_names import plain_request
 
 PATH = "/responses"
 MIN_OUTPUT_TOKENS = 16
-MAX_USER = 64
 
-_SHARED = frozenset(
-    {
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-        "safety_identifier",
-        "store",
-        "moderation",
-    }
-)
-"""Keys that mean the same in OpenAI's Chat Completions."""
-
-_NO_PLACE = ("top_k", "seed", "presence_penalty", "frequency_penalty")
+_NO_PLACE = ("n", "top_k", "seed", "presence_penalty", "frequency_penalty")
 _VERBOSITIES = ("low", "medium", "high")
-TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 
 
 def encode_request(request: ChatRequest, target: TargetModel) -> Encoded:
@@ -123,12 +109,7 @@ def _limits(request: ChatRequest, body: dict[str, Any], losses: Losses) -> None:
             )
     if request.stop:
         losses.add("stop", "stop", "the Responses API has no stop sequences")
-    if request.n is not None and request.n != 1:
-        losses.add("n", "n", "the Responses API gives one answer")
-    for name in _NO_PLACE:
-        value = getattr(request, name)
-        if value is not None and not (value == 0 and name.endswith("penalty")):
-            losses.add(name, name, f"the Responses API has no {name}")
+    losses.fields(request, _NO_PLACE, "the Responses API has nothing like it")
 
 
 def _sampling(
@@ -206,10 +187,8 @@ def _reasoning(request: ChatRequest, body: dict[str, Any], known: ModelTraits, l
             return
     if sent is not None:
         out["effort"] = sent
-        if sent != effort:
-            losses.add(
-                "reasoning.effort", "reasoning", f"{effort} became {sent}, which {body['model']} takes"
-            )
+        if told := difference(wanted, sent):
+            losses.add(told[0], "reasoning", told[1])
     if wanted.summary is not None and "_generate_summary" not in bag:
         out["summary"] = wanted.summary
     elif not bag and sent != "none" and (wanted.show or (wanted.show is None and wanted.enabled)):
@@ -221,31 +200,20 @@ def _reasoning(request: ChatRequest, body: dict[str, Any], known: ModelTraits, l
 
 def _account(request: ChatRequest, body: dict[str, Any], losses: Losses) -> None:
     if request.user is not None:
-        body["user"] = _short(request.user)
+        body["user"] = openai_common.short_user(request.user)
     if request.metadata is not None:
         body["metadata"] = dict(request.metadata)
     if request.service_tier is not None:
-        if request.service_tier in TIERS or notes.own(request.extensions):
+        if request.service_tier in openai_common.TIERS or notes.own(request.extensions):
             body["service_tier"] = request.service_tier
         else:
             losses.add("service_tier", "service_tier", f"OpenAI has no tier {request.service_tier!r}")
 
 
-def _short(user: str) -> str:
-    """OpenAI takes 64 characters: a longer id becomes its hash, the same every time."""
-    return (
-        user if len(user) <= MAX_USER else hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
-    )
-
-
 def _bags(request: ChatRequest, body: dict[str, Any], losses: Losses) -> None:
-    shared = {key: value for key, value in (request.extensions.get("openai") or {}).items() if key in _SHARED}
-    body.update(shared)
-    kept = {
-        owner: {key: value for key, value in bag.items() if not (owner == "openai" and key in shared)}
-        for owner, bag in request.extensions.items()
-    }
-    losses.foreign(kept, notes.PROTOCOL, "")
+    found, extensions = openai_common.shared(request.extensions, openai_common.CHAT)
+    body.update(found)
+    losses.foreign(extensions, notes.PROTOCOL, "")
     bag = notes.own(request.extensions)
     notes.restore(body, {key: value for key, value in bag.items() if key != "text"})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from adapters.canonical import ProviderTool, Tool, ToolChoice
+from adapters import openai_common
+from adapters.canonical import ProviderTool, Tool, ToolChoice, placed
 from adapters.errors import InvalidRequest
 from adapters.losses import Losses
 from adapters.openai_responses import client_tools, notes
@@ -35,7 +36,7 @@ def decode_tools(values: Any, where: str, origin: str | None = None) -> list[Too
         if definition.get("type") == "namespace":
             tools += _namespace(definition, path, origin)
         else:
-            tools.append(_tool(definition, path, origin))
+            tools.append(placed(_tool(definition, path, origin), path))
     return tools
 
 
@@ -77,7 +78,7 @@ def _namespace(definition: Mapping[str, Any], where: str, origin: str | None) ->
     for at, value in enumerate(array(definition.get("tools"), f"{where}.tools")):
         path = f"{where}.tools[{at}]"
         told = {"namespace.description": about["description"]} if at == 0 and about.get("description") else {}
-        tools.append(_declared(obj(value, path), path, {**bag, **told}, namespace))
+        tools.append(placed(_declared(obj(value, path), path, {**bag, **told}, namespace), path))
     return tools
 
 
@@ -114,10 +115,12 @@ def encode_tools(tools: Iterable[Tool | ProviderTool], losses: Losses) -> list[d
     """Members of one namespace that stand together come back as one namespace tool."""
     out: list[dict[str, Any]] = []
     for at, tool in enumerate(tools):
-        where = f"tools[{at}]"
+        where = tool.place or f"tools[{at}]"
         if isinstance(tool, ProviderTool):
             if tool.protocol == notes.PROTOCOL:
                 out.append(dict(tool.definition))
+            elif tool.protocol == openai_common.CHAT and tool.kind == "web_search":
+                out.append(openai_common.search_tool(tool.definition))
             else:
                 losses.add(f"tool.{tool.kind}", where, f"a tool of {tool.protocol} only")
             continue

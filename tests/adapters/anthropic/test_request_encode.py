@@ -177,7 +177,7 @@ def test_thinking_of_others_stays_away() -> None:
         {"type": "redacted_thinking", "data": "data"},
         {"type": "text", "text": "said"},
     ]
-    assert codes == ("thinking.signature",)
+    assert codes == ("thinking",)
 
 
 def test_a_turn_of_nothing_but_foreign_thoughts_goes() -> None:
@@ -339,8 +339,8 @@ def test_strict_goes_along_where_the_schema_fits() -> None:
     fitting, limited = Tool("a", None, closed, strict=True), Tool("b", None, SCHEMA, strict=True)
     document, codes = sent(request(tools=(fitting, limited)))
     assert [tool.get("strict") for tool in document["tools"]] == [True, None]
-    assert codes == ("strict",)
-    assert sent(request(tools=(fitting,)), OLD)[1] == ("strict",)
+    assert codes == ("tool.strict",)
+    assert sent(request(tools=(fitting,)), OLD)[1] == ("tool.strict",)
 
 
 def test_alternatives_at_the_top_of_a_schema() -> None:

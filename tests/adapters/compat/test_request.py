@@ -218,11 +218,11 @@ def test_what_goes_is_reported() -> None:
     )
     assert [(loss.code, loss.where) for loss in compat_request(request)[1]] == [
         ("tool.web_search_20250305", "tools[0]"),
-        ("cache_control", "tools[1]"),
+        ("cache_control", "tools[1].cache_control"),
         ("tool.strict", "tools[1].strict"),
-        ("hint", "messages[1]"),
+        ("hint", "messages[1].hint"),
         ("thinking.signature", "messages[1]"),
-        ("cache_control", "messages[2]"),
+        ("cache_control", "messages[2].cache_control"),
     ]
 
 

@@ -393,7 +393,7 @@ def test_tools() -> None:
             ]
         }
     ]
-    assert encoded.losses.codes == ("tool.web_search_1",)
+    assert encoded.losses.codes == ("tool.strict", "tool.web_search_1")
 
 
 def test_free_text_tools_become_functions_of_one_string() -> None:

@@ -103,7 +103,7 @@ def test_generate_becomes_a_conversation() -> None:
     request = CODEC.decode_request(body, GENERATE)
     assert request.messages == (
         Message("system", (Text("Be brief."),)),
-        Message("user", (Text("Hello"), Media("image", Base64Source(PIXEL), "image/png"))),
+        Message("user", (Media("image", Base64Source(PIXEL), "image/png"), Text("Hello"))),
     )
     encoded = CODEC.encode_request(request, QWEN)
     assert "raw" not in encoded.body

@@ -110,7 +110,7 @@ def test_signatures_of_others_survive_their_way_through_this_protocol():
     assert request.messages[0].parts[0].signature == Signature("sig", "anthropic")
     encoded = CODEC.encode_request(request, TargetModel("gpt-5.2"))
     assert encoded.body["input"] == items[1:]
-    assert encoded.losses.codes == ("thinking.signature",)
+    assert encoded.losses.codes == ("thinking.redacted",)
 
 
 def test_thoughts_that_the_hub_numbered_itself_are_not_sent_to_openai():

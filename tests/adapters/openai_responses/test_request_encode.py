@@ -97,8 +97,8 @@ def test_a_turn_becomes_items_in_its_order():
 @pytest.mark.parametrize(
     ("thinking", "loss"),
     [
-        (Thinking("hm", Signature("sig", "anthropic")), "thinking.signature"),
-        (Thinking("", Signature("sig", "anthropic"), redacted=True), "thinking.signature"),
+        (Thinking("hm", Signature("sig", "anthropic")), "thinking"),
+        (Thinking("", Signature("sig", "anthropic"), redacted=True), "thinking.redacted"),
         (Thinking("hm"), "thinking"),
     ],
 )
@@ -163,7 +163,7 @@ def test_media(media, part):
         (Media("audio", Base64Source("AAAA"), "audio/wav"), "media.audio"),
         (Media("video", UrlSource("http://a")), "media.video"),
         (Media("image", FileIdSource("f", "anthropic")), "media.file_id"),
-        (Opaque("anthropic", "search_result", {}, "found it"), "search_result"),
+        (Opaque("anthropic", "search_result", {}, "found it"), "item.search_result"),
     ],
 )
 def test_what_cannot_be_said_is_reported(part, loss):
@@ -281,7 +281,12 @@ def test_what_has_a_place():
         ("gpt-5-nano", Reasoning(effort="max"), {"effort": "high"}, ("reasoning.effort",)),
         ("gpt-5-nano", Reasoning(enabled=False), {"effort": "minimal"}, ("reasoning.effort",)),
         ("gpt-5.2", Reasoning(enabled=False), {"effort": "none"}, ()),
-        ("gpt-5.2", Reasoning(enabled=True, budget=4000), {"effort": "low", "summary": "auto"}, ()),
+        (
+            "gpt-5.2",
+            Reasoning(enabled=True, budget=4000),
+            {"effort": "low", "summary": "auto"},
+            ("reasoning.budget",),
+        ),
         ("gpt-5.2", Reasoning(adaptive=True, show=False, enabled=True), {"effort": "medium"}, ()),
         ("gpt-5.2", Reasoning(show=True), {"summary": "auto"}, ()),
         ("gpt-4o", Reasoning(effort="low"), None, ("reasoning",)),
