@@ -35,6 +35,8 @@ log = logging.getLogger("hub.usage")
 _PATIENCE_AT_END = 5.0
 """Seconds that the hub's end waits for the last batch."""
 
+_OFF = UsageSettings(enabled=False)
+
 State = Literal["off", "waiting", "recording", "failing"]
 """waiting: nothing has happened yet that is to be written down."""
 
@@ -83,7 +85,7 @@ class UsageWriter:
 
     def __init__(
         self,
-        settings: UsageSettings,
+        settings: UsageSettings = _OFF,
         *,
         pace: Pace = Pace(),
         now: Callable[[], float] = time.time,
