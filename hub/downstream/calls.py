@@ -45,6 +45,12 @@ class Caller(ABC):
     """The level from which the client wants log messages; `None`: it did not say."""
     can_be_asked: bool = False
     """Whether `ask` has a way to it."""
+    wants_progress: bool = False
+    """Whether it hears `notifications/progress` of its request."""
+    groups: frozenset[str] | None = None
+    """The groups of models that it may use; None: all."""
+    key_name: str = ""
+    """The name of the hub's key that came with the request."""
     stateless: bool = False
     """Whether it takes questions as results (2026-07-28), so those of a server of its own era just pass."""
 
