@@ -179,6 +179,9 @@ def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider], p
             price=price,
             limits=_limits(written.limits),
             timeouts=_timeouts(provider.timeouts, group.timeouts, written.timeouts),
+            defaults=_parameters(written),
+            override=_parameters(written.override),
+            changes=changes_of(written),
         )
 
     return Group(
