@@ -10,6 +10,8 @@ class Command(NamedTuple):
     function: str
     """`module:function`, imported when the command is used."""
     summary: str
+    has_commands: bool = False
+    """Whether it is an `App` with commands of its own, in place of a function."""
 
 
 COMMANDS = (
@@ -22,6 +24,9 @@ COMMANDS = (
     Command("switch", "hub.cli.switch:switch", "Choose the group that answers where none is named."),
     Command("chat", "hub.cli.chat:chat", "Ask a group and print the answer as it arrives."),
     Command("explain", "hub.cli.explain:explain", "Show what a request would become, without sending it."),
+    Command("logs", "hub.cli.logs:logs", "Show the log, and follow it."),
+    Command("recordings", "hub.cli.recordings:recordings", "List the recorded exchanges, or show one."),
+    Command("replay", "hub.cli.replay:replay", "Send a recorded request again and compare the answers."),
     Command(
         "connect", "hub.cli.connect:connect", "Offer the hub's MCP endpoint on standard input and output."
     ),
@@ -30,6 +35,7 @@ COMMANDS = (
     Command(
         "import", "hub.cli.servers:import_servers", "Bring the MCP servers of your IDEs into the settings."
     ),
+    Command("keys", "hub.cli.keys:keys", "Make keys for clients, and take them back.", has_commands=True),
     Command("install", "hub.cli.install:install", "Put the hub into an IDE's settings."),
     Command("uninstall", "hub.cli.install:uninstall", "Take the hub out of an IDE's settings."),
 )

@@ -103,7 +103,10 @@ def build_app() -> App:
         name="hub", help=_SUMMARY, version=version, help_format="plaintext", suppress_keyboard_interrupt=False
     )
     for command in COMMANDS:
-        app.command(command.function, name=command.name, help=command.summary)
+        if command.has_commands:  # its own `App` says its help
+            app.command(command.function, name=command.name)
+        else:
+            app.command(command.function, name=command.name, help=command.summary)
     return app
 
 

@@ -28,7 +28,7 @@ class Caller:
 
     @property
     def sees_all_tools(self) -> bool:
-        return self.servers is None and self.tools is None
+        return self.servers is None and self.tools is None and self.groups is None
 
     def may_use_group(self, name: str) -> bool:
         return self.groups is None or name in self.groups
