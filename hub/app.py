@@ -57,7 +57,7 @@ class Hub:
         self.gate = Gate(lambda: self.live.current.settings.server.limits)
         self._stack = AsyncExitStack()
         self._active_group: ActiveGroup | None = None
-        self._ready = False
+        self._ready = self._draining = False
         self.app: ASGIApp = self._not_yet
 
     async def __aenter__(self) -> Hub:
@@ -80,6 +80,11 @@ class Hub:
     async def __aexit__(self, *_: object) -> None:
         self._ready = False
         await self._stack.aclose()
+
+    def drain(self) -> None:
+        """Say that the hub is stopping: to who asks whether it is ready, and to MCP clients that listen."""
+        self._ready, self._draining = False, True
+        self.mcp.drain()
 
     # ------------------------------------------------------------ following the settings
 
@@ -164,7 +169,7 @@ class Hub:
     async def _readiness(self, request: Request) -> Response:
         if self._ready:
             return JSONResponse({"status": "ready", "revision": self.live.current.revision})
-        return JSONResponse({"status": "starting"}, 503)
+        return JSONResponse({"status": "stopping" if self._draining else "starting"}, 503)
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)

@@ -139,6 +139,11 @@ class McpHub:
         """Serve the hub's own tools beside the downstream ones, from the next `apply` on."""
         self._virtual[name] = server
 
+    def drain(self) -> None:
+        """End the streams on which clients only listen; calls under way go on."""
+        for endpoint in self._endpoints.values():
+            endpoint.drain()
+
     def status(self) -> list[ServerStatus]:
         """One row for each configured server, in the settings' order."""
         return [server.status() for server in self._servers.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ async def serving(
     *,
     max_body_bytes: Callable[[], int] | None = None,
     gate: Gate | None = None,
+    listener: socket.socket | None = None,
     **options: Any,
 ) -> AsyncIterator[Served]:
     """A gateway on `start`; assign `served.table` to swap."""
@@ -72,7 +74,7 @@ async def serving(
     )
     served = holder["served"] = Served("", gateway, table=start)
     more = {"max_body_bytes": max_body_bytes} if max_body_bytes else {}
-    async with running(chat_app(gateway, gate=gate, **more)) as url:
+    async with running(chat_app(gateway, gate=gate, **more), listener) as url:
         served.url = url
         try:
             yield served
@@ -81,7 +83,7 @@ async def serving(
 
 
 @asynccontextmanager
-async def running(app: Any) -> AsyncIterator[str]:
+async def running(app: Any, listener: socket.socket | None = None) -> AsyncIterator[str]:
     """uvicorn's protocol on a socket, without the ticking of its main loop."""
     config = uvicorn.Config(app, log_level="critical", lifespan="off")
     config.load()
@@ -91,7 +93,8 @@ async def running(app: Any) -> AsyncIterator[str]:
         made: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})
         return made
 
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    where: dict[str, Any] = {"sock": listener} if listener else {"host": "127.0.0.1", "port": 0}
+    server = await asyncio.get_running_loop().create_server(protocol, **where)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from contextlib import contextmanager
 
 import httpx
@@ -103,31 +104,62 @@ async def test_a_body_that_ends_with_the_connection() -> None:
     assert answer.json() == CHAT.answer
 
 
-async def test_a_client_that_does_not_read_stops_the_upstream() -> None:
+def small_socket() -> socket.socket:
+    """Its buffers and those of the connections that it accepts stay small, whatever this machine's are."""
+    made = socket.socket()
+    for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        made.setsockopt(socket.SOL_SOCKET, buffer, 64 * 1024)
+    return made
+
+
+def small_listener() -> socket.socket:
+    made = small_socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen()
+    return made
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+async def test_a_client_that_does_not_read_stops_the_upstream(protocol: str) -> None:
+    """Passed through or converted: what the hub holds for it is bounded."""
+    ours, piece = SAMPLES[protocol], CHAT.stream[1] * 100
     sent = 0
+    moved = asyncio.Event()
 
     async def flood(_: Received, connection: Connection) -> None:
         nonlocal sent
         await connection.head(200, {"content-type": "text/event-stream"})
         await connection.chunk(CHAT.stream[0])
-        while not connection.gone.is_set():
-            await connection.chunk(CHAT.stream[1] * 100)
-            sent += 1
+        while not connection.gone.is_set() and sent < _FLOOD:
+            await connection.chunk(piece)
+            sent += len(piece)
+            moved.set()
 
+    client = small_socket()
+    client.setblocking(False)
     async with (
-        scripted(flood) as upstream,
-        serving(simple_table("openai", upstream.url)) as hub,
-        httpx.AsyncClient() as client,
-        client.stream("POST", f"{hub.url}{CHAT.path}", json=CHAT.stream_body) as answer,
+        scripted(flood, listener=small_listener()) as upstream,
+        serving(simple_table("openai", upstream.url), listener=small_listener()) as hub,
     ):
-        await anext(answer.aiter_bytes())
-        before = -1
-        async with asyncio.timeout(20):
-            while sent != before:  # until nothing moves
-                before = sent
-                await asyncio.sleep(0.3)
-        size = sent * len(CHAT.stream[1] * 100)
-    assert size < 100_000_000, "what the buffers of the kernel hold on both ways (37 MB seen), and no more"
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, ("127.0.0.1", httpx.URL(hub.url).port))
+        body = json.dumps(ours.stream_body).encode()
+        head = f"POST {ours.path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        await loop.sock_sendall(client, head.encode() + body)
+        await loop.sock_recv(client, 100)  # and no more than the answer's beginning
+        try:
+            while sent < _FLOOD:  # until nothing moves
+                moved.clear()
+                await asyncio.wait_for(moved.wait(), 1)
+        except TimeoutError:
+            pass
+        finally:
+            client.close()
+    assert 0 < sent < _FLOOD
+
+
+_FLOOD = 8_000_000
+"""Bytes. The buffers of the kernel and of the hub hold a small part of it."""
 
 
 async def test_the_table_is_leased_until_the_stream_has_ended() -> None:
