@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from adapters.canonical import OutputFormat
 from adapters.jsontext import dump
 
 Schema = dict[str, Any]
@@ -364,3 +365,11 @@ def _anthropic_takes(key: str, value: Any) -> bool:
             return value is False
         case _:
             return key in _ANTHROPIC_KEYWORDS
+
+
+def described_schema(wanted: OutputFormat) -> Schema:
+    """The schema of an output format, with the words about it where the protocol has no other place."""
+    schema = dict(wanted.schema or {"type": "object", "properties": {}})
+    if wanted.description and "description" not in schema:
+        schema["description"] = wanted.description
+    return schema

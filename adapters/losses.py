@@ -19,7 +19,7 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "eager_input_streaming": (False,),
     "citations": ({"enabled": False},),
     "stream_options.include_obfuscation": (False,),
-    "moderation": ("auto",),
+    "caller": ({"type": "direct"},),
 }
 """Values of keys in the extension bags that ask for what every target does unasked."""
 

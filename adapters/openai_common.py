@@ -53,9 +53,13 @@ def identifier(extensions: Extensions) -> str | None:
     return None
 
 
-def has_breakpoint(extensions: Extensions) -> bool:
-    """Whether a cached prefix of the prompt shall end with this part."""
-    return any("prompt_cache_breakpoint" in extensions.get(owner, NOTHING) for owner in (CHAT, RESPONSES))
+def cache_breakpoint(extensions: Extensions) -> Mapping[str, Any] | None:
+    """The wish that a cached prefix of the prompt ends with this part."""
+    for owner in (CHAT, RESPONSES):
+        value = extensions.get(owner, NOTHING).get("prompt_cache_breakpoint")
+        if isinstance(value, Mapping):
+            return value
+    return None
 
 
 def short_user(user: str) -> str:

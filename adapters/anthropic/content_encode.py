@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.anthropic.names import INVALID_JSON, PROTOCOL, fields, own
@@ -29,7 +30,7 @@ from adapters.canonical import (
 )
 from adapters.jsontext import load_object
 from adapters.losses import Losses
-from adapters.openai_common import has_breakpoint, without_hint
+from adapters.openai_common import cache_breakpoint, without_hint
 
 Block = dict[str, Any]
 
@@ -61,12 +62,17 @@ def encode_part(part: Part, role: Role, where: str, losses: Losses) -> Block | N
     where = part.place or where
     if isinstance(part, Opaque) or not part.extensions:
         return _encoded(part, role, where, losses)
-    hinted = isinstance(part, Text | Media) and has_breakpoint(part.extensions)
-    losses.foreign(without_hint(part.extensions) if hinted else part.extensions, PROTOCOL, where)
+    hint = cache_breakpoint(part.extensions) if isinstance(part, Text | Media) else None
+    losses.foreign(part.extensions if hint is None else without_hint(part.extensions), PROTOCOL, where)
     block = _encoded(part, role, where, losses)
-    if hinted and block is not None:
-        block.setdefault("cache_control", {"type": "ephemeral"})
+    if hint is not None and block is not None:
+        block.setdefault("cache_control", _cache_control(hint))
     return block
+
+
+def _cache_control(hint: Mapping[str, Any]) -> Block:
+    """OpenAI's breakpoint as Anthropic's. A `ttl` is the least time there: the next longer one here."""
+    return {"type": "ephemeral", "ttl": "1h"} if hint.get("ttl") else {"type": "ephemeral"}
 
 
 def _encoded(part: Part, role: Role, where: str, losses: Losses) -> Block | None:

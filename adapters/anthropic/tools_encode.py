@@ -11,7 +11,7 @@ from typing import Any
 from adapters.anthropic.abilities import takes_output_format
 from adapters.anthropic.names import OUTPUT_TOOL, PROTOCOL, fields, own
 from adapters.canonical import ChatRequest, OutputFormat, Tool
-from adapters.json_schema import for_anthropic_output
+from adapters.json_schema import described_schema, for_anthropic_output
 from adapters.losses import Losses
 
 Block = dict[str, Any]
@@ -106,12 +106,12 @@ def _may_be_strict(tool: Tool, allow: bool, where: str, losses: Losses) -> bool:
 def encode_choice(request: ChatRequest, tools: list[Block], losses: Losses) -> Block | None:
     """None where nothing has to be said, or where the tools it speaks of are gone."""
     choice, parallel = request.tool_choice, request.parallel_tool_calls
+    if choice is not None:
+        losses.foreign(choice.extensions, PROTOCOL, "tool_choice")
     if not tools:
         if choice is not None and choice.mode in ("required", "named"):
             losses.add("tool_choice", "tool_choice", "there is no tool to choose")
         return None
-    if choice is not None:
-        losses.foreign(choice.extensions, PROTOCOL, "tool_choice")
     mode = choice.mode if choice is not None else "auto"
     names = choice.names if choice is not None else ()
     if mode == "required" and len(names) == 1:
@@ -138,7 +138,7 @@ def output_format(wanted: OutputFormat, losses: Losses) -> Block:
     """`output_config.format`."""
     if "_own" in own(wanted.extensions):
         return {"type": "json_schema", "schema": wanted.schema, **fields(wanted.extensions)}
-    schema, _ = for_anthropic_output(dict(wanted.schema or _NO_PARAMETERS))
+    schema, _ = for_anthropic_output(described_schema(wanted))
     return {"type": "json_schema", "schema": schema}
 
 

@@ -114,7 +114,5 @@ def encode_format(request: ChatRequest, native: bool, losses: Losses) -> dict[st
         case "json":
             return {"responseMimeType": "application/json"}
         case "json_schema":
-            schema = json_schema.for_gemini(wanted.schema or {"type": "object"})
-            if wanted.description and isinstance(schema, dict) and "description" not in schema:
-                schema = {**schema, "description": wanted.description}
+            schema = json_schema.for_gemini(json_schema.described_schema(wanted))
             return {"responseMimeType": "application/json", "responseJsonSchema": schema}

@@ -31,6 +31,7 @@ from adapters.canonical import (
 from adapters.codec import Encoded, TargetModel
 from adapters.history import HistoryRules, normalise
 from adapters.instructions import stable
+from adapters.json_schema import described_schema
 from adapters.jsontext import load_object
 from adapters.losses import Losses
 from adapters.models import traits
@@ -100,7 +101,7 @@ def _think(request: ChatRequest, target: TargetModel, losses: Losses) -> bool | 
         losses.add(told[0], "reasoning", told[1])
     if reasoning.summary not in (None, "auto"):
         losses.add("reasoning.summary", "reasoning.summary", "Ollama shows thoughts as they are")
-    if reasoning.show is False and think:
+    if reasoning.show is False and think is not False:
         losses.add("reasoning.show", "reasoning", "Ollama shows what the model thinks")
     return think
 
@@ -110,11 +111,13 @@ def _put_format(body: dict[str, Any], wanted: OutputFormat, losses: Losses) -> N
     if wanted.kind == "json":
         body["format"] = "json"
     elif wanted.kind == "json_schema":
-        body["format"] = dict(wanted.schema or {"type": "object"})
+        body["format"] = described_schema(wanted)
 
 
 def _tools(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
     choice = request.tool_choice
+    if choice is not None:
+        losses.foreign(choice.extensions, PROTOCOL, "tool_choice")
     if request.parallel_tool_calls is False:
         losses.add("parallel_tool_calls", "parallel_tool_calls", "Ollama leaves it to the model")
     if choice is not None and choice.mode == "none":

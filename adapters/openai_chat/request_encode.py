@@ -205,6 +205,7 @@ class _Writer:
         if reasoning is None:
             return
         foreign(reasoning.extensions, "reasoning", self._dialect, self._losses)
+        self._shown(reasoning)
         given = note(reasoning.extensions, "_given")
         if given and not self._dialect.known and not self._dialect.official and self._speaks(given):
             self._body.update(given)
@@ -221,13 +222,13 @@ class _Writer:
         effort = effort_for(reasoning, self._traits)
         if effort is not None and (told := difference(reasoning, self._ask(reasoning, effort))):
             self._losses.add(told[0], "reasoning", told[1])
-        self._shown(reasoning)
 
     def _shown(self, reasoning: Reasoning) -> None:
         """Chat Completions cannot be told how thoughts are shown; OpenAI never shows them there."""
-        if reasoning.summary not in (None, "auto"):
+        if reasoning.summary not in (None, "auto") and PROTOCOL not in reasoning.extensions:
             self._losses.add("reasoning.summary", "reasoning.summary", "summaries have no style here")
-        tells = self._dialect.official or self._dialect.reasoning == "openrouter"
+        own = PROTOCOL in reasoning.extensions
+        tells = own or self._dialect.official or self._dialect.reasoning == "openrouter"
         if reasoning.show is False and not tells and effort_of(reasoning) != "none":
             self._losses.add("reasoning.show", "reasoning", "thoughts cannot be switched off in answers")
 

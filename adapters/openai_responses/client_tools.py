@@ -117,8 +117,19 @@ def decode_tool(definition: Mapping[str, Any]) -> Tool:
         known.kind,
         description if isinstance(description, str) else known.description,
         parameters if isinstance(parameters, dict) else known.parameters,
-        extensions=notes.extensions({"_:raw": definition}),
+        extensions=notes.extensions({"_:raw": definition, **_rest(definition)}),
     )
+
+
+_TOLD = frozenset({"type", "description", "parameters", "execution"})
+
+
+def _rest(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function for other models does not say: skills of the shell, who else may call, …"""
+    rest = notes.rest(definition, _TOLD)
+    if isinstance(environment := rest.get("environment"), dict) and environment.keys() <= {"type"}:
+        del rest["environment"]
+    return rest
 
 
 def decode_call(item: Mapping[str, Any], call_id: str) -> ToolCall:
@@ -153,6 +164,11 @@ def encode_call(call: ToolCall, kind: str, item_id: str, status: str) -> dict[st
     return item
 
 
+_OUTPUT = frozenset(
+    {"type", "id", "call_id", "status", "output", "tools", "execution", "max_output_length", "created_by"}
+)
+
+
 def decode_output(item: Mapping[str, Any], call_id: str) -> ToolResult:
     """The result in words; the item itself stays beside it."""
     known = BY_OUTPUT[item["type"]]
@@ -162,4 +178,5 @@ def decode_output(item: Mapping[str, Any], call_id: str) -> ToolResult:
         text = text or str(item.get("status") or "")
     content: tuple[Part, ...] = (Text(text),) if text else ()
     failed = item.get("status") == "failed"
-    return ToolResult(call_id, content, known.kind, failed, extensions=notes.extensions({"_:raw": item}))
+    bag = {"_:raw": item, **notes.rest(item, _OUTPUT)}
+    return ToolResult(call_id, content, known.kind, failed, extensions=notes.extensions(bag))

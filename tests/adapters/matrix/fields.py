@@ -242,6 +242,12 @@ _BY_NAME: dict[str, tuple[Any, Any]] = {
     "stream": (False, False),
     "images": (["iVBORw0KGgo="], ["iVBORw0KGgoA"]),
     "effort": ("high", "low"),
+    "allowed_callers": (["programmatic"], ["direct"]),
+    "modalities": (["text", "audio"], ["text"]),
+    "summary": ("detailed", "concise"),
+    "generate_summary": ("detailed", "concise"),
+    "display": ("omitted", "summarized"),
+    "includeThoughts": (False, True),
 }
 
 
