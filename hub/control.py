@@ -21,7 +21,7 @@ from routing.table import Group, Target
 
 
 class Part(Protocol):
-    """Something that tells its state as a list of dataclasses."""
+    """Something that tells its state as a dataclass, or a list of them."""
 
     def status(self) -> Any: ...
 
@@ -38,6 +38,7 @@ class Control:
         settings_state: Callable[[], dict[str, Any]],
         servers: Part,
         embedded: Part,
+        usage: Part,
     ) -> None:
         self._version = version
         self._current = current
@@ -45,6 +46,7 @@ class Control:
         self._settings_state = settings_state
         self._servers = servers
         self._embedded = embedded
+        self._usage = usage
         self._started = time.monotonic()
 
     @property
@@ -70,6 +72,7 @@ class Control:
                 "settings": self._settings_state(),
                 "servers": [_plain(status) for status in self._servers.status()],
                 "embedded": [_plain(status) for status in self._embedded.status()],
+                "usage": _plain(self._usage.status()),
                 "groups": [self._group(group) for group in snapshot.table.groups.values()],
                 "profiles": sorted(snapshot.settings.profiles),
             }

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Callable, Iterator
 
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from hub.usage.records import ToolRecord
+from hub.usage.writer import WriterStatus
 from routing.usage import Record
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -14,8 +20,11 @@ _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 class Metrics:
     """Takes usage records. One registry per hub, so that two in one process do not mix."""
 
-    def __init__(self) -> None:
+    def __init__(self, usage: Callable[[], WriterStatus] | None = None) -> None:
+        """`usage` tells how writing calls down goes."""
         self._registry = CollectorRegistry()
+        if usage is not None:
+            self._registry.register(_Writing(usage))
         target = ("group", "target")
         self._requests = Counter(
             "hub_chat_requests",
@@ -47,12 +56,37 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._cost = Counter(
+            "hub_chat_cost_dollars",
+            "US dollars, as far as prices are known.",
+            target,
+            registry=self._registry,
+        )
+        tool = ("server", "tool")
+        self._tool_calls = Counter(
+            "hub_tool_calls", "Answered tool calls.", (*tool, "error"), registry=self._registry
+        )
+        self._tool_duration = Histogram(
+            "hub_tool_duration_seconds",
+            "From a tool call's arrival to its answer.",
+            tool,
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def take_tool(self, record: ToolRecord) -> None:
+        tool = (record.server, record.tool)
+        self._tool_calls.labels(*tool, record.error_kind or "").inc()
+        self._tool_duration.labels(*tool).observe(record.duration)
+
     def take(self, record: Record) -> None:
         target = (record.group, f"{record.provider}/{record.model}" if record.provider else "")
         self._requests.labels(*target, record.client_protocol, record.operation, str(record.status)).inc()
         self._duration.labels(*target).observe(record.duration)
         if record.first_byte is not None:
             self._first_byte.labels(*target).observe(record.first_byte)
+        if record.cost is not None:
+            self._cost.labels(*target).inc(record.cost)
         for code in record.losses:
             self._losses.labels(*target, code).inc()
         if record.usage is not None:
@@ -64,3 +98,18 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+
+class _Writing(Collector):
+    """How writing calls down goes, read when somebody asks."""
+
+    def __init__(self, status: Callable[[], WriterStatus]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._status()
+        yield GaugeMetricFamily("hub_usage_queued", "Calls that are not written down yet.", now.queued)
+        failing = float(now.state == "failing")
+        yield GaugeMetricFamily("hub_usage_failing", "1: calls cannot be written down.", failing)
+        yield CounterMetricFamily("hub_usage_written", "Calls that were written down.", now.written)
+        yield CounterMetricFamily("hub_usage_dropped", "Calls that were left out.", now.dropped)

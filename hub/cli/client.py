@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -122,6 +123,15 @@ class HubClient:
                 "say where the hub is with --port, or start one: hub serve --port 11435"
             )
         return status
+
+    def usage(self, chosen: Mapping[str, str]) -> dict[str, Any]:
+        """`GET /hub/v1/usage`. Raises `CommandError`."""
+        self.status()
+        response = self.http.get("/hub/v1/usage", params=dict(chosen))
+        if response.status_code != 200:
+            raise CommandError(error_message(response))
+        found: dict[str, Any] = response.json()
+        return found
 
     def switch(self, group: str) -> str:
         """Make `group` the active one; gives back the active group."""

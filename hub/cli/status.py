@@ -53,9 +53,19 @@ def _general(url: str, found: dict[str, Any]) -> list[tuple[object, ...]]:
         ("up for", _duration(found["uptime"])),
         ("settings", found["config"] or "none: what was found"),
         ("settings are", loaded),
+        ("usage", _usage(found.get("usage"))),
         ("active group", found["active_group"] or "none"),
         ("groups", ", ".join(group["name"] for group in found["groups"]) or "none"),
     ]
+
+
+def _usage(found: dict[str, Any] | None) -> str:
+    """Whether calls are being written down; what is waiting and what was left out."""
+    if found is None:  # a hub of an older version
+        return ""
+    parts = [f"{found['state']}: {found['reason']}" if found["reason"] else found["state"]]
+    parts += [f"{found[name]} {name}" for name in ("queued", "dropped") if found[name]]
+    return ", ".join(parts)
 
 
 def _duration(seconds: float) -> str:

@@ -105,7 +105,7 @@ class Sums:
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + int(row[name] or 0))
         if row["cost"] is not None:
-            self.cost = (self.cost or 0.0) + float(row["cost"])
+            self.cost = round((self.cost or 0.0) + float(row["cost"]), 9)
         self._measured += int(row["measured"] or 0)
         self._first_bytes += float(row["first_bytes"] or 0)
         self._durations += float(row["durations"] or 0)
