@@ -40,6 +40,8 @@ class _Stage:
     attempts: list[Attempt]
     place: bytes
     """Under which the conversation's place is remembered; b"": it is not."""
+    only: bool
+    """Whether nobody else is to be asked after these."""
 
 
 class Search:
@@ -121,7 +123,7 @@ class Search:
     def _falls_back(self, stage: _Stage, error: ChatError) -> bool:
         """Whether a fault of the client's, a conversation that is too long, may be none elsewhere."""
         base = stage.base
-        if "context_window" not in base.group.fallback_on or base.fallback is None:
+        if stage.only or "context_window" not in base.group.fallback_on or base.fallback is None:
             return False
         if not is_too_long(error):
             return False
@@ -133,37 +135,37 @@ class Search:
     def _each_stage(self) -> Iterator[_Stage]:
         """Each is made ready when it is reached. The group's own come first, then its fallback's."""
         yield from self._stages
-        base: GroupPlan | None = self._stages[-1].base if self._stages else None
-        base = self._next(base) if base is not None else self._exchange.plan
+        base = self._next(self._stages[-1]) if self._stages else self._exchange.plan
         while base is not None:
             self._exchange.plan = base
             for stage in self._exchange.stages():
                 ready = self._ready(base, stage)
                 self._stages.append(ready)
                 yield ready
-            base = self._next(base)
+            base = self._next(self._stages[-1])
 
-    def _next(self, base: GroupPlan) -> GroupPlan | None:
+    def _next(self, stage: _Stage) -> GroupPlan | None:
+        base = stage.base
         too_long = self._refused is not None and is_too_long(self._refused[0].error)
         reason = "context_window" if too_long else "unavailable"
-        return base.fallback if reason in base.group.fallback_on else None
+        return base.fallback if reason in base.group.fallback_on and not stage.only else None
 
     def _ready(self, base: GroupPlan, stage: Stage) -> _Stage:
         exchange, services = self._exchange, self._exchange.services
         plan = exchange.plan = stage.plan
         ways = tuple(way for way in stage.ways if exchange.reaches(way))
         if not ways:
-            return _Stage(plan, base, [], b"")
+            return _Stage(plan, base, [], b"", stage.only)
         stream = bool(exchange.wants_stream())
         attempts = plan.attempts(ways, services.random, services.clock(), stream=stream)
         if (home := self._home()) is not None:  # only that provider knows what the request builds on
             own = [each for each in attempts if each.way.target.provider.name == home[0]]
-            return _Stage(plan, base, _first(own or attempts, home, whatever_priority=True), b"")
+            return _Stage(plan, base, _first(own or attempts, home, whatever_priority=True), b"", stage.only)
         place = self._place(plan, ways)
         if place and self._conversation is not None and self._conversation.began:
             found = services.places.find(place)
             attempts = _first(attempts, found) if found is not None else attempts
-        return _Stage(plan, base, attempts, place)
+        return _Stage(plan, base, attempts, place, stage.only)
 
     def _home(self) -> Subject | None:
         """Who made the answer that this request continues by its id."""
@@ -221,9 +223,13 @@ class Search:
         """Nobody was asked: all are cooling down or at their limits."""
         now = self._exchange.services.clock()
         group = self._stages[0].plan.group.name
-        waiting = {way: way.why_waiting(key, now) for stage in self._stages for way, key in stage.attempts}
+        waiting = {
+            way.label.decode(): way.why_waiting(key, now)
+            for stage in self._stages
+            for way, key in stage.attempts
+        }
         limited = all(each.limited for each in waiting.values())
-        told = "; ".join(f"{way.label.decode()} {each.text}" for way, each in waiting.items())
+        told = "; ".join(f"{label} {each.text}" for label, each in waiting.items())
         message = f"nobody in group `{group}` can be asked for {math.ceil(wait)} s: {told}"
         return ChatError(
             "rate_limit" if limited else "overloaded", message, 429 if limited else 503, retry_after=wait
