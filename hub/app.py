@@ -17,16 +17,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.active_group import ActiveGroup, state_file
 from hub.auth import CALLER, AuthMiddleware
+from hub.calls import Calls
 from hub.control import Control
 from hub.embedded import EmbeddedServers
+from hub.inside import Inside
+from hub.keys.meters import Meters
+from hub.keys.store import NO_KEYS_LEFT, KeyFile, Stored
+from hub.logs.pipeline import LogPipeline
 from hub.mcp_hub import McpHub
 from hub.metrics import CONTENT_TYPE, Metrics
+from hub.model_tools import SERVER_NAME as MODEL_TOOLS
+from hub.model_tools import ModelTools
+from hub.model_tools.gateway import GatewayModels
+from hub.requests import RequestMiddleware
+from hub.requests import take as note_record
 from hub.settings import LoadedSettings, Settings
-from hub.snapshot import Snapshot, embedded_providers
+from hub.settings.checks import is_loopback
+from hub.snapshot import Snapshot, embedded_providers, limit_table
 from hub.sync import LiveSettings
+from hub.usage.endpoint import usage_route
+from hub.usage.writer import UsageWriter, database_url
 from routing.app import chat_app, error_body
 from routing.gate import Gate
 from routing.gateway import Gateway
+from routing.table import Table
 from routing.upstream import AiohttpUpstream, Upstream, UpstreamAnswer, UpstreamRequest
 
 log = logging.getLogger("hub")
@@ -46,14 +60,34 @@ class Hub:
     """An async context manager; `app` serves while it is entered.
 
     `load` reads the settings, now and at every change; see `hub.settings.load.load_settings`.
-    Entering raises what the first loading raises.
+    `pipeline` is the log's, where there is one: it hears of each request. Entering raises what the first
+    loading raises.
     """
 
-    def __init__(self, load: Callable[[], LoadedSettings]) -> None:
+    def __init__(self, load: Callable[[], LoadedSettings], pipeline: LogPipeline | None = None) -> None:
+        self.inside = Inside(hub_version(), pipeline)
         self.embedded = EmbeddedServers()
         self.live = LiveSettings(load, embedded=self._start_embedded)
-        self.mcp = McpHub(version=hub_version(), guard=False)  # AuthMiddleware checks Host and Origin
-        self.metrics = Metrics()
+        self.calls = Calls()
+        """Who hears of each chat request and tool call that has ended."""
+        self.usage = UsageWriter()
+        self.mcp = McpHub(
+            version=hub_version(),
+            sink=self.calls.take_tool,
+            guard=False,  # AuthMiddleware checks Host and Origin
+            watch=self.inside,
+        )
+        self.model_tools = ModelTools()
+        self.mcp.add_virtual_server(MODEL_TOOLS, self.model_tools)
+        self.metrics = Metrics(self.usage.status)
+        self.meters = Meters()
+        self.calls.tell(note_record)
+        self.calls.tell(self.metrics.take, self.metrics.take_tool)
+        self.calls.tell(self.meters.take)
+        self.calls.tell(self.usage.take, self.usage.take)
+        if pipeline is not None:
+            self.calls.tell(pipeline.take, pipeline.take)
+        self._key_file = KeyFile()
         self.gate = Gate(lambda: self.live.current.settings.server.limits)
         self._stack = AsyncExitStack()
         self._active_group: ActiveGroup | None = None
@@ -62,14 +96,28 @@ class Hub:
 
     async def __aenter__(self) -> Hub:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.inside.close)
+            stack.push_async_callback(self.usage.close)
             stack.push_async_callback(self.embedded.aclose)
             await stack.enter_async_context(self.mcp)
+            self.live.before_swap(self.inside.prepare)
             self.live.before_swap(self._apply_tools)
+            self.live.after_swap(self.inside.follow)
             self.live.after_swap(self._follow_groups)
+            self.live.after_swap(self._follow_usage)
             snapshot = await self.live.start()
-            upstream = _Patient(AiohttpUpstream(), self.embedded)
+            self.usage.start()
+            self.meters.use_store(self.usage.spent)
+            upstream = self.inside.upstream(_Patient(AiohttpUpstream(), self.embedded))
             stack.push_async_callback(upstream.close)
-            self.app = AuthMiddleware(self._rooms(upstream), lambda: self.live.current.settings, error_body)
+            guarded = AuthMiddleware(
+                self._rooms(upstream),
+                lambda: self.live.current.settings,
+                error_body,
+                stored=self._stored_keys,
+                meters=self.meters,
+            )
+            self.app = RequestMiddleware(guarded, observe=self.inside.observe, done=self.inside.done)
             watching = asyncio.create_task(self.live.watch(), name="watch settings")
             stack.push_async_callback(_end, watching)
             log.debug("settings of revision %d are serving", snapshot.revision)
@@ -98,17 +146,41 @@ class Hub:
 
     async def _apply_tools(self, new: Snapshot, old: Snapshot | None) -> None:
         settings = new.settings
+        offered = self.model_tools.offer(new.table.groups.values() if settings.model_tools else ())
         if (
             old is None
             or (settings.mcp_servers, settings.profiles) != (old.settings.mcp_servers, old.settings.profiles)
             or list(settings.mcp_servers) != list(old.settings.mcp_servers)
         ):
             await self.mcp.apply(settings.mcp_servers, settings.profiles)
+        elif offered:
+            self.mcp.refresh()
 
     async def _follow_groups(self, new: Snapshot, old: Snapshot | None) -> None:
         if self._active_group is None:
             self._active_group = ActiveGroup(new.loaded.path, state_file())
         self._active_group.follow(tuple(new.table.groups), new.table.default_group)
+
+    async def _follow_usage(self, new: Snapshot, old: Snapshot | None) -> None:
+        self.calls.follow(new)
+        self.usage.apply(new.settings.usage)
+
+    # ------------------------------------------------------------ keys
+
+    def _stored_keys(self, settings: Settings) -> Stored:
+        """The keys of `hub keys`. Where the network can reach the hub, a file that is gone lets nobody in."""
+        server = settings.server
+        stored = self._key_file.current(server.stored_keys)
+        if stored.exists or server.allow_no_keys or settings.keys or is_loopback(server.host):
+            return stored
+        return NO_KEYS_LEFT
+
+    def _visible(self, table: Table) -> Table:
+        """`table` with the groups that the caller may name."""
+        groups, snapshot = CALLER.get().groups, self.live.current
+        if groups is None:
+            return table
+        return snapshot.table_for(groups) if snapshot.table is table else limit_table(table, groups)
 
     # ------------------------------------------------------------ the rooms of the app
 
@@ -116,11 +188,13 @@ class Hub:
         assert self._active_group is not None
         active_group = self._active_group
         gateway = Gateway(
-            lease=lambda: nullcontext(self.live.current.table_for(CALLER.get().groups)),
+            lease=lambda: nullcontext(self.live.current.table),
+            visible=self._visible,
             upstream=upstream,
             active_group=lambda: active_group.name,
-            sink=self.metrics.take,
+            sink=self.calls.take,
         )
+        self.model_tools.models = GatewayModels(gateway, lambda: self.live.current, active_group)
         control = Control(
             version=hub_version(),
             current=lambda: self.live.current,
@@ -128,6 +202,8 @@ class Hub:
             settings_state=self._settings_state,
             servers=self.mcp,
             embedded=self.embedded,
+            usage=self.usage,
+            health=gateway.services.health,
         )
         own = Starlette(
             routes=[
@@ -135,6 +211,7 @@ class Hub:
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._metrics),
                 *control.routes,
+                usage_route(lambda: database_url(self.live.current.settings.usage)),
             ]
         )
         rooms: dict[str, ASGIApp] = {

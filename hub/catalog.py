@@ -23,6 +23,9 @@ LONGEST_NAME = 64
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_CHARACTERS = 8
 
+GROUP_META = "hub/group"
+"""Key in the `_meta` of a tool of the hub's own: the one group of models that it is about."""
+
 _UI_POINTERS = (("ui", "resourceUri"), ("ui/resourceUri",))
 """Where a tool's `_meta` names a resource of its own server (MCP Apps, current and older form)."""
 
@@ -86,6 +89,8 @@ class View:
     prompt_by_name: Mapping[str, Item] = field(default_factory=dict, compare=False)
     uris: Mapping[str, UriTable] = field(default_factory=dict, compare=False)
     """By server, also of servers that offer nothing just now."""
+    groups: frozenset[str] | None = field(default=None, compare=False)
+    """The groups of models that its tools may use; None: all."""
 
     def changed_kinds(self, before: View) -> tuple[Kind, ...]:
         """The kinds whose lists a client would find different."""
@@ -114,9 +119,15 @@ class Names:
     A plain name that could be read as another configured server's, is too long, or has characters
     that clients refuse gets a hash of server and name instead of its end. This depends on the
     configured servers alone, not on which of them are up, so names are stable over restarts.
+    The hub's own tools keep their names, and no other gets one of these.
     """
 
-    def __init__(self, servers: Iterable[str]) -> None:
+    def __init__(
+        self, servers: Iterable[str], own: Mapping[str, Iterable[str]] = MappingProxyType({})
+    ) -> None:
+        """`own` has the tools of those servers that the hub plays itself."""
+        self._own = {server: frozenset(tools) for server, tools in own.items()}
+        self._taken = frozenset().union(*self._own.values())
         self._prefixes = {server: _FORBIDDEN.sub("_", server) + "_" for server in servers}
 
     def prefix(self, server: str) -> str:
@@ -124,6 +135,8 @@ class Names:
         return self._prefixes[server]
 
     def public(self, server: str, original: str) -> str:
+        if original in self._own.get(server, ()):
+            return original
         exact = f"{server}_{original}"
         plain = _FORBIDDEN.sub("_", exact)
         if plain == exact and len(plain) <= LONGEST_NAME and not self._ambiguous(server, plain):
@@ -133,7 +146,7 @@ class Names:
 
     def _ambiguous(self, server: str, plain: str) -> bool:
         own = len(self._prefixes.get(server, ""))
-        return any(
+        return plain in self._taken or any(
             other != server and len(prefix) >= own and plain.startswith(prefix)
             for other, prefix in self._prefixes.items()
         )
@@ -152,12 +165,19 @@ class Catalog:
         servers: Sequence[str],
         listings: Mapping[str, Listing],
         profiles: Mapping[str, ProfileSettings],
+        own: Collection[str] = (),
     ) -> Catalog:
-        """`servers` are all configured ones, in the settings' order; `listings` of those that are up."""
-        everything = _shared_view(servers, listings)
-        names = Names(servers)
+        """`servers` are all configured ones, in the settings' order, with the hub's `own` among them;
+        `listings` of those that are up."""
+        listed = {name: listings[name].tools for name in own if name in listings}
+        names = Names(
+            servers, {name: [str(tool["name"]) for tool in tools] for name, tools in listed.items()}
+        )
+        everything = _shared_view(servers, listings, names)
         views = {name: _own_view(name, listings.get(name, Listing()), names) for name in servers}
-        views |= {name: _profile_view(profile, servers, everything) for name, profile in profiles.items()}
+        views |= {
+            name: _profile_view(profile, servers, everything, own) for name, profile in profiles.items()
+        }
         return cls(everything, MappingProxyType(views))
 
 
@@ -179,8 +199,7 @@ def _own_view(server: str, listing: Listing, names: Names) -> View:
     )
 
 
-def _shared_view(servers: Sequence[str], listings: Mapping[str, Listing]) -> View:
-    names = Names(servers)
+def _shared_view(servers: Sequence[str], listings: Mapping[str, Listing], names: Names) -> View:
     uris = {server: UriTable.shared(server) for server in servers}
     tools: list[Item] = []
     prompts: list[Item] = []
@@ -198,36 +217,62 @@ def _shared_view(servers: Sequence[str], listings: Mapping[str, Listing]) -> Vie
     return _view(tuple(tools), tuple(prompts), tuple(resources), tuple(templates), uris, instructions)
 
 
-def _profile_view(profile: ProfileSettings, servers: Sequence[str], everything: View) -> View:
+def _profile_view(
+    profile: ProfileSettings, servers: Sequence[str], everything: View, own: Collection[str]
+) -> View:
+    """A profile that names groups sees the hub's own tools; one that names servers alone does not."""
     shown = set(servers) if profile.servers is None else set(servers) & set(profile.servers)
+    if profile.groups is not None:
+        shown = shown | set(own) if profile.groups else shown - set(own)
     tables = {server: table for server, table in everything.uris.items() if server in shown}
+    groups = frozenset(profile.groups) if profile.groups is not None else None
 
     def visible(item: Item) -> bool:
         name = item.public
-        return any(fnmatchcase(name, glob) for glob in profile.tools.include) and not any(
-            fnmatchcase(name, glob) for glob in profile.tools.exclude
+        return (
+            _is_of(item, groups)
+            and any(fnmatchcase(name, glob) for glob in profile.tools.include)
+            and not any(fnmatchcase(name, glob) for glob in profile.tools.exclude)
         )
 
-    return _part(everything, tables, visible, None)
+    return _part(everything, tables, visible, None, groups)
 
 
-def narrow(view: View, servers: Collection[str] | None, tools: Sequence[str] | None) -> View:
-    """What of `view` one may see who is limited to `servers`, and to the tools whose names on `/mcp` match
-    one of `tools`; None: to nothing. With `tools`, a server of which no tool is left is not seen at all.
+def narrow(
+    view: View,
+    servers: Collection[str] | None,
+    tools: Sequence[str] | None,
+    groups: frozenset[str] | None = None,
+) -> View:
+    """What of `view` one may see who is limited to `servers`, to the tools whose names on `/mcp` match
+    one of `tools`, and to `groups` of models; None: to nothing. With `tools`, a server of which no tool is
+    left is not seen at all.
     """
+    both = view.groups if groups is None else groups if view.groups is None else groups & view.groups
 
     def visible(item: Item) -> bool:
-        return tools is None or any(fnmatchcase(item.shared, glob) for glob in tools)
+        named = tools is None or any(fnmatchcase(item.shared, glob) for glob in tools)
+        return named and _is_of(item, both)
 
     shown = {name for name in view.uris if servers is None or name in servers}
     if tools is not None:
         shown &= {item.server for item in view.tools if visible(item)}
     tables = {name: table for name, table in view.uris.items() if name in shown}
-    return _part(view, tables, visible, view.instructions if len(tables) == len(view.uris) else None)
+    return _part(view, tables, visible, view.instructions if len(tables) == len(view.uris) else None, both)
+
+
+def _is_of(item: Item, groups: frozenset[str] | None) -> bool:
+    """Whether a tool is about one of `groups`, or about no group."""
+    group = None if groups is None else (item.definition.get("_meta") or {}).get(GROUP_META)
+    return group is None or groups is None or group in groups
 
 
 def _part(
-    view: View, tables: Mapping[str, UriTable], visible: Callable[[Item], bool], instructions: str | None
+    view: View,
+    tables: Mapping[str, UriTable],
+    visible: Callable[[Item], bool],
+    instructions: str | None,
+    groups: frozenset[str] | None,
 ) -> View:
     """`view` with the servers of `tables` alone, and of their tools those that are `visible`."""
 
@@ -241,6 +286,7 @@ def _part(
         tuple(d for d in view.templates if owned(d, "uriTemplate")),
         tables,
         instructions,
+        groups,
     )
 
 
@@ -251,6 +297,7 @@ def _view(
     templates: tuple[Definition, ...],
     uris: Mapping[str, UriTable],
     instructions: str | None,
+    groups: frozenset[str] | None = None,
 ) -> View:
     return View(
         tools,
@@ -261,6 +308,7 @@ def _view(
         MappingProxyType({item.public: item for item in tools}),
         MappingProxyType({item.public: item for item in prompts}),
         MappingProxyType(dict(uris)),
+        groups,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,7 +22,9 @@ from hub.catalog import Catalog, Item, Names, View
 from hub.downstream import Caller, DownstreamServer, Listing, NoCaller, ServerStatus, Watchdog
 from hub.downstream.errors import DownstreamError, Unavailable
 from hub.endpoints import Endpoint
+from hub.endpoints.watch import NOBODY, Watch
 from hub.settings.mcp import McpServerSettings, ProfileSettings
+from hub.usage.records import ToolSink
 
 _GRACE_SECONDS = 1.5
 """How long a settings change waits for its new servers, so that clients are told once.
@@ -55,6 +57,7 @@ class McpHub:
 
     `app` checks Host and Origin against DNS rebinding itself (loopback, the bound address,
     `allowed_hosts`, `allowed_origins`), unless `guard=False` says that something in front of it does.
+    `sink` hears of every tool call.
     """
 
     def __init__(
@@ -65,7 +68,12 @@ class McpHub:
         allowed_hosts: Sequence[str] = (),
         allowed_origins: Sequence[str] = (),
         guard: bool = True,
+        sink: ToolSink | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self.watch: Watch = watch or NOBODY
+        """Who looks on while requests are answered and passed on."""
+        self._sink = sink
         self._version = version
         self._log = log or logging.getLogger("hub.mcp")
         self._identity = Implementation(name="hub", version=version)
@@ -129,9 +137,9 @@ class McpHub:
                     new[server.name].subscriptions.take_over(server.subscriptions)
             self._servers = {name: kept.get(name) or new[name] for name in servers}
             self._profiles = dict(profiles)
-            await self._open_endpoints(("", *self._virtual, *servers, *profiles))
+            await self._open_endpoints(("", *self._own(servers), *servers, *profiles))
             self._rebuild()
-            await self._close_endpoints({"", *self._virtual, *servers, *profiles})
+            await self._close_endpoints({"", *self._own(servers), *servers, *profiles})
             for server in old:
                 self._retire(server)
 
@@ -143,6 +151,14 @@ class McpHub:
         """End the streams on which clients only listen; calls under way go on."""
         for endpoint in self._endpoints.values():
             endpoint.drain()
+
+    def refresh(self) -> None:
+        """Look at the hub's own servers again: what they offer has changed."""
+        self._rebuild()
+
+    def _own(self, configured: Collection[str]) -> tuple[str, ...]:
+        """The hub's own servers; one of the settings with the same name stands in the place of it."""
+        return tuple(name for name in self._virtual if name not in configured)
 
     def status(self) -> list[ServerStatus]:
         """One row for each configured server, in the settings' order."""
@@ -182,13 +198,13 @@ class McpHub:
         self, server: str, method: str, params: Mapping[str, Any], caller: Caller
     ) -> dict[str, Any]:
         """Pass a request on to a server, in that server's own names."""
-        virtual = self._virtual.get(server)
-        if virtual is not None:
-            return await virtual.request(method, params, caller)
+        if server in self._own(self._servers):
+            return await self._virtual[server].request(method, params, caller)
         downstream = self._servers.get(server)
         if downstream is None:
             raise Unavailable(f"server {server!r} is not in the settings any more")
-        return await downstream.request(method, params, caller)
+        with self.watch.asked(server, method, params, downstream.settings.transport):
+            return await downstream.request(method, params, caller)
 
     def subscribe(self, server: str, uri: str) -> None:
         if (downstream := self._servers.get(server)) is not None:
@@ -234,10 +250,10 @@ class McpHub:
 
     def _rebuild(self) -> None:
         """Build the catalogue from what is up now and show each endpoint its view."""
-        listings = {name: virtual.listing for name, virtual in self._virtual.items()}
+        own = self._own(self._servers)
+        listings = {name: self._virtual[name].listing for name in own}
         listings |= {name: server.listing for name, server in self._servers.items() if not server.down}
-        names = (*self._virtual, *self._servers)
-        self._catalog = Catalog.build(names, listings, self._profiles)
+        self._catalog = Catalog.build((*self._servers, *own), listings, self._profiles, own)
         for name, endpoint in self._endpoints.items():
             endpoint.show(self._catalog.by_name.get(name, View()) if name else self._catalog.everything)
 
@@ -255,7 +271,8 @@ class McpHub:
             return
         for name in dict.fromkeys(names):
             if name not in self._endpoints:
-                endpoint = Endpoint(f"hub/{name}" if name else "hub", self._version, self)
+                title = f"hub/{name}" if name else "hub"
+                endpoint = Endpoint(title, self._version, self, profile=name, sink=self._sink)
                 await endpoint.start()
                 self._endpoints[name] = endpoint
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from hub import SERVER_NAME
 from hub.app import Hub
+from hub.logs.pipeline import LogPipeline
 from hub.settings import LoadedSettings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -59,10 +60,14 @@ async def serve(
     listener: socket.socket,
     *,
     on_started: Callable[[Hub], None] = lambda hub: None,
+    pipeline: LogPipeline | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Raises what the first loading of the settings raises."""
+    """Serve until SIGINT or SIGTERM. Raises what the first loading of the settings raises.
+
+    `pipeline` is the log's, where there is one.
+    """
     allow_many_files()
-    async with Hub(load) as hub:
+    async with Hub(load, pipeline) as hub:
         give_up_on_silent_clients(listener, hub.live.current.settings.server.limits.client_timeout)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from routing.table import Provider, Table
@@ -20,7 +20,7 @@ class Redactor:
     __slots__ = ("_bytes", "_text")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
+        forms = {form for secret in secrets for form in secret_forms(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
         pattern = "|".join(re.escape(form) for form in longest_first)
         self._text = re.compile(pattern) if pattern else None
@@ -34,15 +34,21 @@ class Redactor:
 
 
 def redactor_of(table: Table) -> Redactor:
-    """For every key and header value of the table's providers."""
-    return Redactor(secret for provider in table.providers() for secret in _secrets(provider))
+    """For every key of the table's providers, and every value of a header that the settings give."""
+    return Redactor(_all_secrets(table))
+
+
+def _all_secrets(table: Table) -> Iterator[str]:
+    for provider in table.providers():
+        yield from _secrets(provider)
+    for group in (*table.groups.values(), *table.reserve.values()):
+        for changes in (group.changes, *(target.changes for target in group.all_targets())):
+            yield from _of_headers(changes.headers)
 
 
 def _secrets(provider: Provider) -> Iterator[str]:
     yield from provider.api_keys
-    for value in provider.headers.values():
-        yield value
-        yield from value.split()  # `Bearer KEY`
+    yield from _of_headers(provider.headers)
     address = urlsplit(provider.base_url)
     if address.password:
         yield address.password
@@ -53,7 +59,13 @@ def _secrets(provider: Provider) -> Iterator[str]:
         yield unquote(proxy.password)
 
 
-def _forms(secret: str) -> Iterator[str]:
+def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
+    for value in headers.values():
+        yield value
+        yield from value.split()  # `Bearer KEY`
+
+
+def secret_forms(secret: str) -> Iterator[str]:
     if len(secret) >= _SHORTEST:
         yield secret
         yield quote(secret, safe="")

@@ -117,6 +117,7 @@ def test_every_import_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = project["dependencies"] + project["optional-dependencies"]["embedded"]
     declared = {name.split(">")[0].split(";")[0].strip().replace("-", "_") for name in named}
-    declared = {{"pyyaml": "yaml", "python_dotenv": "dotenv"}.get(name, name) for name in declared}
+    modules_of = {"pyyaml": "yaml", "python_dotenv": "dotenv", "opentelemetry_api": "opentelemetry"}
+    declared = {modules_of.get(name, name) for name in declared}
     used = {name for room in ROOMS for path in modules(room) for name in imported(path)}
     assert used - declared - set(ROOMS) - sys.stdlib_module_names == set()

@@ -49,13 +49,18 @@ def key_of(context: Context) -> KeyHolder:
 class EndpointCaller(Caller):
     """One request of one client."""
 
-    def __init__(self, context: Context, client: LegacyClient | None) -> None:
+    def __init__(
+        self, context: Context, client: LegacyClient | None, *, groups: frozenset[str] | None = None
+    ) -> None:
+        self.groups = groups
+        self.key_name = "" if (holder := key_of(context)) is ANYONE else holder.name
         connection = connection_of(context)
         capabilities = connection.client_capabilities
         self._channel = channel_of(context)
         # Raw: the SDK's `context.meta` has its own spelling of some keys.
         meta = (context.params or {}).get("_meta") or {}
         self._token = meta.get("progressToken")
+        self.wants_progress = self._token is not None
         self.questions = Questions()
         self.lacking: dict[str, dict[str, Any]] = {}
         """What the server would have needed of the client, in the form of `requiredCapabilities`."""

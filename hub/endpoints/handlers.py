@@ -18,6 +18,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.methods import INPUT_REQUIRED_METHODS
+from starlette.types import Scope
 
 from hub.catalog import Item, View, narrow
 from hub.downstream import Caller
@@ -28,6 +29,7 @@ from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_mode
 from hub.endpoints.connections import LegacyClient, LegacyClients
 from hub.endpoints.envelope import dress
 from hub.endpoints.parking import ParkingLot
+from hub.endpoints.watch import Watch
 from hub.keys.words import refusal_of
 from hub.usage.records import ToolSink
 
@@ -47,6 +49,8 @@ _answer: contextvars.ContextVar[list[dict[str, Any]] | None] = contextvars.Conte
 
 class Servers(Protocol):
     """What an endpoint needs of the servers behind it."""
+
+    watch: Watch
 
     def request(
         self, server: str, method: str, params: Params, caller: Caller
@@ -68,7 +72,7 @@ class Handlers:
 
     def __init__(self, servers: Servers) -> None:
         self._view = View()
-        self._parts: dict[tuple[frozenset[str] | None, tuple[str, ...] | None], View] = {}
+        self._parts: dict[object, View] = {}
         self.clients = LegacyClients(self._gone)
         self.bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self.bus)
@@ -92,7 +96,7 @@ class Handlers:
         key = key_of(context)
         if key.sees_all_tools:
             return self._view
-        limits = key.servers, key.tools
+        limits = key.servers, key.tools, key.groups
         if limits not in self._parts:
             if len(self._parts) >= _MOST_PARTS:
                 self._parts.clear()
@@ -130,7 +134,8 @@ class Handlers:
         slot: list[dict[str, Any]] = []
         token = _answer.set(slot)
         try:
-            result = await call_next(ctx)
+            with self._servers.watch.served(ctx.method, ctx.params or {}, _told(ctx), _scope(ctx)):
+                result = await call_next(ctx)
             result = slot[0] if slot else result
         finally:
             _answer.reset(token)
@@ -253,7 +258,7 @@ class Handlers:
 
     async def _ask(self, context: Context, server: str, params: Params) -> dict[str, Any]:
         client = None if is_modern(context) else self.clients.of(connection_of(context))
-        caller = EndpointCaller(context, client)
+        caller = EndpointCaller(context, client, groups=self.view_of(context).groups)
         try:
             if caller.stateless and context.method in INPUT_REQUIRED_METHODS:
                 return await self._pass_on_stateless(context, server, params, caller)
@@ -289,6 +294,17 @@ class Handlers:
             code = INVALID_PARAMS if is_modern(context) else _RESOURCE_NOT_FOUND
             raise MCPError(code, f"Resource not found: {uri}", {"uri": uri})
         return place
+
+
+def _told(context: Context) -> dict[str, str]:
+    """What a trace says of a request beside its method. Notifications have no id."""
+    told = {"mcp.protocol.version": context.protocol_version}
+    return told if context.request_id is None else {**told, "jsonrpc.request.id": str(context.request_id)}
+
+
+def _scope(context: Context) -> Scope | None:
+    """Of the HTTP request that brought it."""
+    return getattr(context.request, "scope", None)
 
 
 def _lacking(server: str, caller: EndpointCaller, error: MCPError) -> MCPError:
