@@ -152,7 +152,7 @@ def _tools(request: ChatRequest, filters: Sequence[ToolFilter]) -> dict[str, Any
 
     A conversation with calls needs tools beside it: without any, Anthropic's API refuses it.
     """
-    kept = tuple(tool for tool in request.tools if all(each.keeps(_name(tool)) for each in filters))
+    kept = tuple(tool for tool in request.tools if all(each.keeps(tool_name(tool)) for each in filters))
     if len(kept) == len(request.tools):
         return {}
     if kept:
@@ -164,7 +164,8 @@ def _tools(request: ChatRequest, filters: Sequence[ToolFilter]) -> dict[str, Any
     return {"tools": (), "tool_choice": None, "parallel_tool_calls": None}
 
 
-def _name(tool: Tool | ProviderTool) -> str:
+def tool_name(tool: Tool | ProviderTool) -> str:
+    """What globs match; a provider's tool without a name goes by its kind."""
     return tool.name or (tool.kind if isinstance(tool, ProviderTool) else "")
 
 
@@ -179,7 +180,7 @@ def _choice(choice: ToolChoice | None, kept: Sequence[Tool | ProviderTool]) -> T
     """A choice that names tools which are gone leaves the rest to the model."""
     if choice is None or not choice.names:
         return choice
-    known = {_name(tool) for tool in kept}
+    known = {tool_name(tool) for tool in kept}
     names = tuple(name for name in choice.names if name in known)
     if len(names) == len(choice.names):
         return choice

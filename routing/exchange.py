@@ -24,7 +24,7 @@ from routing.call import Call
 from routing.failover import Search
 from routing.health import Health, Hold
 from routing.inquiry import Inquiry
-from routing.plan import Attempt, GroupPlan, Prepared, Way
+from routing.plan import Attempt, GroupPlan, Prepared, Way, header_value
 from routing.policy import (
     FAULT_ERRORS,
     TELL,
@@ -284,6 +284,8 @@ class Exchange(Inquiry):
         labels: Headers = [(b"x-request-id", self.call.id.encode()), (b"x-hub-group", self.plan.label)]
         if self.way is not None:
             labels.append((b"x-hub-target", self.way.label))
+        if self.rule:
+            labels.append((b"x-hub-rule", header_value(self.rule)))
         return labels
 
     def head(self, upstream: Mapping[str, str]) -> Headers:

@@ -16,9 +16,12 @@ from adapters.errors import STATUS, Unsupported
 from adapters.jsontext import dump_bytes
 from adapters.losses import Loss, Losses
 from adapters.peek import Peek, exact, replace_model
+from adapters.places import located
 from routing.adjust import adjust, with_extra_body
 from routing.call import Call
-from routing.plan import GroupPlan, Way
+from routing.facts import Facts
+from routing.plan import GroupPlan, Stage, Way, stages
+from routing.signs import without_marker
 from routing.upstream import UpstreamRequest
 
 _MOST_NAMED = 20
@@ -44,6 +47,30 @@ class Inquiry:
         self.is_chat = call.route.operation in ("chat", "compact")
         self._request: ChatRequest | None = None
         self._embedding_request: EmbeddingRequest | None = None
+        self.rule = ""
+        """The rule that held, by its name or number; "": none."""
+        self._first_plan = plan
+        self._facts: Facts | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What rules ask of the request."""
+        if self._facts is None:
+            call = self.call
+            stream = self.peeked.stream if call.arrival.stream is None else call.arrival.stream
+            read = self.request if self.is_chat or call.route.operation == "count_tokens" else None
+            self._facts = Facts(call, self.model, stream, read)
+        return self._facts
+
+    def stages(self) -> list[Stage]:
+        """Whom to ask in turn, by the rules of the group that is asked now."""
+        plan = self.plan
+        if not plan.rules:
+            return [plan.stage(self.model)]
+        found, index = stages(plan, self.model, self.facts)
+        if index is not None:
+            self.rule = plan.rules[index].rule.title(index)
+        return found
 
     def request(self) -> ChatRequest:
         """As the client sent it. Raises InvalidRequest."""
@@ -89,12 +116,19 @@ class Inquiry:
         return ChatError("unsupported", message, 501)
 
     def passes_through(self, way: Way) -> bool:
-        return way.codec is self.call.codec and not (self.is_chat and (self.plan.adjusts or self.reads_calls))
+        return way.codec is self.call.codec and not (
+            self.is_chat and (way.adjustment is not None or self.reads_calls or self.has_marker)
+        )
 
     @property
     def reads_calls(self) -> bool:
         """Whether calls are looked for in the text of answers."""
         return self.call.compat or self.plan.group.tool_repair
+
+    @property
+    def has_marker(self) -> bool:
+        """Whether the prompt has a marker for the group's rules, which is no text for the model."""
+        return self._first_plan.reads_marker and self.facts.marker is not None
 
     def asked(self, way: Way, key: int) -> Asked:
         """Raises InvalidRequest; Unsupported also for losses where the group refuses them."""
@@ -122,10 +156,12 @@ class Inquiry:
     def _convert(self, way: Way, key: int) -> Asked:
         """The request in the target's protocol."""
         encoded = self._encoded(way)
+        encoded = replace(encoded, losses=located(encoded.losses, self.call.codec.name))
         if len(encoded.losses) and self.plan.group.losses == "refuse":
             raise Unsupported(_refusal(self.plan.group.name, way, encoded.losses))
-        adjusts = self.plan.adjusts and self.is_chat
-        body = with_extra_body(encoded.body, self.plan.group) if adjusts else encoded.body
+        body = encoded.body
+        if self.is_chat and way.adjustment is not None:
+            body = with_extra_body(body, way.adjustment)
         headers = way.headers(key, encoded.headers)
         request = way.request(way.url(encoded.path), headers, dump_bytes(body))
         return Asked(request, encoded.losses)
@@ -133,7 +169,11 @@ class Inquiry:
     def _encoded(self, way: Way) -> Encoded:
         if isinstance(way.codec, EmbeddingsCodec) and not self.is_chat:
             return way.codec.encode_embedding_request(self.embedding_request(), way.target_model(self.model))
-        request = adjust(self.request(), self.plan.group) if self.plan.adjusts else self.request()
+        request = self.request()
+        if self.has_marker:
+            request = without_marker(request)
+        if way.adjustment is not None:
+            request = adjust(request, way.adjustment)
         if not self.call.compat:
             return way.codec.encode_request(request, way.target_model(self.model))
         request, losses = compat_request(request)

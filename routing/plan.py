@@ -14,7 +14,7 @@ from adapters.codec import Codec, TargetModel
 from routing.adjust import Adjustment, adjustment_of
 from routing.balance import Choice, Wheel, order
 from routing.facts import Facts
-from routing.health import Condition, Health, Subject
+from routing.health import Condition, Health, Subject, key_subject, target_subject
 from routing.limits import Limiter
 from routing.redact import Redactor, redactor_of
 from routing.rules import Names, Rule, choose
@@ -121,7 +121,7 @@ class Way(NamedTuple):
         return Waiting(True, "failed")
 
     def subject(self, key: int) -> Subject:
-        return (self.target.provider.name, self.target.model, f"key {self.keys[key]}")
+        return key_subject(self.target, self.keys[key])
 
 
 _RETRY = Retry()
@@ -196,6 +196,10 @@ class GroupPlan:
         index = self.mapping(model)
         return self.ways if index is None else (self.mapped[index][1],)
 
+    def rule(self, facts: Facts) -> int | None:
+        """The index of the rule that holds."""
+        return choose([each.rule for each in self.rules], facts) if self.rules else None
+
     def stage(self, model: str) -> Stage:
         """Whom to ask where no rule holds."""
         return Stage(self, self.pool(model))
@@ -223,18 +227,25 @@ class Stage(NamedTuple):
 
     plan: GroupPlan
     ways: tuple[Way, ...]
+    only: bool = False
+    """Whether nobody else is to be asked after these."""
 
 
-def stages(plan: GroupPlan, model: str, facts: Facts) -> list[Stage]:
-    """Whom to ask in turn, without fallbacks: who a rule names, then whom the group has without rules."""
-    index = choose([each.rule for each in plan.rules], facts) if plan.rules else None
+def stages(plan: GroupPlan, model: str, facts: Facts) -> tuple[list[Stage], int | None]:
+    """Whom to ask in turn, without fallbacks, and which rule of the plan holds.
+
+    Those whom the rule names come first, then whom the group has without rules.
+    """
+    index = plan.rule(facts)
     ordinary = plan.stage(model)
     if index is None:
-        return [ordinary]
+        return [ordinary], None
     chosen = plan.rules[index]
     other = chosen.use
-    first = [Stage(plan, chosen.ways)] if other is None else stages(other, model, facts)
-    return first if chosen.rule.only else [*first, ordinary]
+    first = [Stage(plan, chosen.ways)] if other is None else stages(other, model, facts)[0]
+    if chosen.rule.only:
+        return [*first[:-1], first[-1]._replace(only=True)], index
+    return ([*first, ordinary] if not first[-1].only else first), index
 
 
 class Prepared(NamedTuple):
@@ -339,8 +350,8 @@ class _Making:
             tuple(_credentials(group, target, codec, key) for key in keys),
             header_value(f"{provider.name}/{target.model or '*'}"),
             target.timeouts or provider.timeouts,
-            of((provider.name, target.model, "")),
-            tuple(of((provider.name, target.model, f"key {key}")) for key in keys),
+            of(target_subject(target)),
+            tuple(of(key_subject(target, key)) for key in keys),
             tuple(self._limiters(group, target, key) for key in keys),
             adjustment_of(group, target),
         )

@@ -83,7 +83,8 @@ class Rule:
     """For people; "": it is known by its place."""
 
     def title(self, index: int) -> str:
-        return f"`{self.name}`" if self.name else str(index + 1)
+        """Its name, or its number from 1."""
+        return self.name or str(index + 1)
 
 
 def choose(rules: Sequence[Rule], facts: Facts) -> int | None:

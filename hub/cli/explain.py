@@ -213,6 +213,9 @@ def _document(found: Explanation, body: bytes, diff: bool) -> dict[str, Any]:
         },
         "losses": [{"code": one.code, "where": one.where, "detail": one.detail} for one in found.losses],
         "passed_over": [{"target": one.target, "reason": one.reason} for one in found.passed_over],
+        "rules": [{"rule": one.rule, "holds": one.holds, "reason": one.reason} for one in found.rules],
+        "changes": list(found.changes),
+        "then": list(found.then),
     }
     return {**document, "diff": _diff(found, body)} if diff else document
 
@@ -221,8 +224,14 @@ def _print(found: Explanation, body: bytes, diff: bool) -> None:
     way = "passed through" if found.passes_through else f"converted from {found.client_protocol}"
     lines = [
         f"group   {found.group}: {found.group_reason}",
+        *(
+            f"rule    {one.rule} {'holds' if one.holds else 'does not hold'}: {one.reason}"
+            for one in found.rules
+        ),
         f"target  {found.target} ({found.target_protocol}, {way}): {found.target_reason}",
         *(f"not     {one.target}: {one.reason}" for one in found.passed_over),
+        *(f"then    {target}" for target in found.then),
+        *(f"change  {change}" for change in found.changes),
         "",
         f"{found.request.method} {found.request.url}",
         *(f"{name}: {value}" for name, value in found.request.headers.items()),
