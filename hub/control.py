@@ -17,7 +17,10 @@ from starlette.routing import Route
 from hub import SERVER_NAME
 from hub.active_group import ActiveGroup
 from hub.snapshot import Snapshot
+from routing.health import Health, key_subject, target_subject
 from routing.table import Group, Target
+
+_OF_KEY = ("state", "rests", "cause", "failures", "in_flight")
 
 
 class Part(Protocol):
@@ -39,6 +42,7 @@ class Control:
         servers: Part,
         embedded: Part,
         usage: Part,
+        health: Health,
     ) -> None:
         self._version = version
         self._current = current
@@ -47,6 +51,7 @@ class Control:
         self._servers = servers
         self._embedded = embedded
         self._usage = usage
+        self._health = health
         self._started = time.monotonic()
 
     @property
@@ -97,18 +102,31 @@ class Control:
             "name": group.name,
             "description": group.description,
             "active": group.name == self._active_group.name,
-            "targets": [_target(target) for target in group.targets],
-            "models": {glob: _target(target) for glob, target in group.models},
+            "strategy": group.strategy,
+            "fallback": group.fallback,
+            "targets": [self._target(target) for target in group.targets],
+            "models": {glob: self._target(target) for glob, target in group.models},
         }
 
-
-def _target(target: Target) -> dict[str, Any]:
-    return {
-        "provider": target.provider.name,
-        "model": target.model,
-        "protocol": target.provider.protocol,
-        "weight": target.weight,
-    }
+    def _target(self, target: Target) -> dict[str, Any]:
+        """`keys` are in the order of the settings, and not named."""
+        standing = self._health.standing
+        return {
+            "provider": target.provider.name,
+            "model": target.model,
+            "protocol": target.provider.protocol,
+            "weight": target.weight,
+            "priority": target.priority,
+            **asdict(standing(target_subject(target))),
+            "keys": [
+                {
+                    name: value
+                    for name, value in asdict(standing(key_subject(target, key))).items()
+                    if name in _OF_KEY
+                }
+                for key in target.provider.api_keys
+            ],
+        }
 
 
 def _plain(status: Any) -> Any:

@@ -9,11 +9,12 @@ Conditions are kept by what they are of, not by table: a reload of the settings 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from adapters.canonical import ErrorKind
 from routing.limits import Limiter
-from routing.table import Limits
+from routing.table import Limits, Target
 
 Subject = tuple[str, str, str]
 """Provider, model, key; key "": the target whatever its key."""
@@ -113,6 +114,14 @@ class Latency:
         self._value = None
 
 
+def key_subject(target: Target, key: str) -> Subject:
+    return (target.provider.name, target.model, f"key {key}")
+
+
+def target_subject(target: Target) -> Subject:
+    return (target.provider.name, target.model, "")
+
+
 class Condition:
     """Of a target, or of a key at it."""
 
@@ -132,6 +141,24 @@ class Condition:
         return self.breaker.until is None and not self.in_flight
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a target or a key does at a moment. Times are seconds."""
+
+    state: State
+    rests: float
+    """Until it may be asked again; 0: it may."""
+    cause: ErrorKind | None
+    """Of its last failure; None: it is well."""
+    failures: int
+    """In a row."""
+    in_flight: int
+    first_token: float | None
+    """Average of streams lately."""
+    whole: float | None
+    """Average of other answers lately."""
+
+
 class Health:
     """All conditions, and the limiters beside them."""
 
@@ -149,6 +176,20 @@ class Health:
                 self._conditions = {each: one for each, one in self._conditions.items() if not one.idle()}
             found = self._conditions[subject] = Condition()
         return found
+
+    def standing(self, subject: Subject) -> Standing:
+        now, condition = self.clock(), self.of(subject)
+        breaker = condition.breaker
+        state = breaker.state(now)
+        return Standing(
+            state,
+            round(breaker.wait(now), 1),
+            None if state == "closed" else breaker.cause,
+            breaker.failures,
+            condition.in_flight,
+            condition.first_token.value(now),
+            condition.whole.value(now),
+        )
 
     def limiter(self, name: tuple[str, ...], limits: Limits) -> Limiter:
         found = self._limiters.get(name)

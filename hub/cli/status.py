@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hub.cli.client import HubClient, find
@@ -12,7 +13,8 @@ from hub.cli.output import on_terminal, print_json, print_table
 def status(*, reach: Reach = Reach(), json: Json = False) -> int:  # noqa: B008 - frozen
     """Show the running hub: its settings, MCP servers and embedded models, with the reason where one fails.
 
-    In a pipe each line begins with its kind: `hub`, `server` or `embedded`.
+    Targets and keys that rest after failures are shown with the cause. In a pipe each line begins with its
+    kind: `hub`, `target`, `server` or `embedded`.
     """
     address = find(reach)
     with HubClient(address) as hub:
@@ -21,6 +23,7 @@ def status(*, reach: Reach = Reach(), json: Json = False) -> int:  # noqa: B008 
         print_json(found)
         return 0
     general = _general(address.url, found)
+    targets = list(dict.fromkeys(_troubled(found["groups"])))
     servers = [
         (server["name"], server["state"], server["transport"], server.get("tools"), server.get("reason"))
         for server in found["servers"]
@@ -31,12 +34,14 @@ def status(*, reach: Reach = Reach(), json: Json = False) -> int:  # noqa: B008 
     ]
     if on_terminal():
         print_table(("hub", ""), general)
+        if targets:
+            print_table(("target in trouble", "state", "rests", "failures", "cause"), targets)
         if servers:
             print_table(("MCP server", "state", "transport", "tools", "reason"), servers)
         if embedded:
             print_table(("embedded model", "state", "address", "process", "reason"), embedded)
         return 0
-    for kind, rows in (("hub", general), ("server", servers), ("embedded", embedded)):
+    for kind, rows in (("hub", general), ("target", targets), ("server", servers), ("embedded", embedded)):
         print_table((), [(kind, *row) for row in rows])
     return 0
 
@@ -57,6 +62,21 @@ def _general(url: str, found: dict[str, Any]) -> list[tuple[object, ...]]:
         ("active group", found["active_group"] or "none"),
         ("groups", ", ".join(group["name"] for group in found["groups"]) or "none"),
     ]
+
+
+_STATES = {"open": "not asked", "half_open": "being tried"}
+
+
+def _troubled(groups: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
+    """Targets and keys whose circuit breaker is not closed."""
+    for group in groups:
+        for target in (*group["targets"], *group["models"].values()):
+            name = f"{target['provider']}/{target['model']}"
+            keys = [(f"{name} (key {at})", key) for at, key in enumerate(target.get("keys", ()), 1)]
+            for label, one in ((name, target), *keys):
+                if one.get("state", "closed") != "closed":
+                    cause = (one["cause"] or "").replace("_", " ")
+                    yield label, _STATES[one["state"]], f"{one['rests']:g} s", one["failures"], cause
 
 
 def _usage(found: dict[str, Any] | None) -> str:

@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -153,7 +154,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         if body["model"] == "refuses":
-            self._refuse()
+            self._refuse(400, "no such model here")
+            return
+        if body["model"] == "rests":
+            self._refuse(429, "slow down", {"retry-after": "300"})
             return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
@@ -179,11 +183,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
         self.wfile.flush()
 
-    def _refuse(self) -> None:
-        content = json.dumps(
-            {"error": {"message": "no such model here", "type": "invalid_request_error"}}
-        ).encode()
-        self.send_response(400)
+    def _refuse(self, status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        content = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.end_headers()

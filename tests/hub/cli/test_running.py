@@ -158,3 +158,25 @@ def test_a_key_of_the_settings_goes_nowhere_else(guarded: tuple[Cli, RunningHub]
     outcome = guarded[0]("status", "--port", guarded[1].port)
     assert outcome.status == 1
     assert "asks for a key" in outcome.error()
+
+
+def test_status_shows_who_is_in_trouble(cli: Cli, model: ScriptedModel) -> None:
+    settings = full_settings(model)
+    settings["providers"]["scripted"]["api_keys"] = ["second-key"]
+    settings["groups"] = {
+        "tired": {"targets": [{"provider": "scripted", "model": "rests"}], "retry": {"budget": 0}},
+    }
+    settings["mcpServers"] = settings["profiles"] = {}
+    cli.write(settings)
+    with serving(cli, errors=subprocess.DEVNULL) as hub:
+        cli.extra["HUB_SERVER__PORT"] = hub.port
+        assert [row for row in cli("status").rows if row[0] == "target"] == []
+        assert cli("chat", "tired", "Hello").status == 1
+        rows = [row for row in cli("status").rows if row[0] == "target"]
+        ((target,),) = (group["targets"] for group in cli("status", "--json").json["groups"])
+    assert [(row[1], row[2], row[4:]) for row in rows] == [
+        (f"scripted/rests (key {key})", "not asked", ["1", "rate limit"]) for key in (1, 2)
+    ]
+    assert (target["state"], target["in_flight"]) == ("closed", 0)
+    assert all(key["state"] == "open" and 200 < key["rests"] <= 300 for key in target["keys"])
+    assert "second-key" not in str(target)
