@@ -95,13 +95,18 @@ class Tracing:
     ) -> Iterator[None]:
         """Around the answer to an MCP request of a client, whose `_meta` or headers may tell its trace."""
         parent = _CONTEXT.extract(_meta_carrier(params) or (_carrier(scope) if scope else {}), Context())
-        with self._mcp(method, params, SpanKind.SERVER, attributes, parent):
+        id_ = scope.get("state", {}).get("request_id") if scope else None
+        told = {**attributes, names.HUB_REQUEST: id_} if id_ else attributes
+        with self._mcp(method, params, SpanKind.SERVER, told, parent):
             yield
 
     @contextmanager
     def asked(self, server: str, method: str, params: Mapping[str, Any], transport: str) -> Iterator[None]:
         """Around a request to a downstream MCP server."""
-        attributes = {names.HUB_SERVER: server, names.NETWORK_TRANSPORT: transport}
+        attributes = {
+            names.HUB_SERVER: server,
+            names.NETWORK_TRANSPORT: "pipe" if transport == "stdio" else "tcp",
+        }
         parent = _SERVED.get()
         context = set_span_in_context(parent, Context()) if parent is not None else Context()
         with self._mcp(method, params, SpanKind.CLIENT, attributes, context):
@@ -263,7 +268,7 @@ class AttemptTrace:
                 }
             )
         )
-        if record.error:
+        if record.error and self._error is None:
             failed(span, record.error_kind or "error")
 
 
