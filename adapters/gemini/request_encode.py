@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from urllib.parse import quote
 
 from adapters.canonical import ChatRequest, Message, Part, Text, ToolCall
@@ -122,7 +123,8 @@ def _system_parts(parts: Sequence[Part], encoder: PartEncoder, losses: Losses) -
 def _contents(messages: Sequence[Message], encoder: PartEncoder, losses: Losses) -> list[Wire]:
     for at, message in enumerate(messages):
         _report_message(message, at, losses)
-    turns, repairs = normalise(_without_empty(messages), _rules(messages))
+    spoken = _without_empty(messages)
+    turns, repairs = normalise(spoken, _rules(spoken))
     losses.extend(repairs)
     contents: list[Wire] = []
     for at, turn in enumerate(turns):
@@ -159,12 +161,8 @@ def _responses_first(parts: list[Wire]) -> list[Wire]:
 
 
 def _rules(messages: Sequence[Message]) -> HistoryRules:
-    first = next((message for message in messages if message.parts), None)
-    begins_with_call = (
-        first is not None
-        and first.role == "assistant"
-        and any(isinstance(part, ToolCall) for part in first.parts)
-    )
+    first_turn = takewhile(lambda message: message.role == "assistant", messages)
+    begins_with_call = any(isinstance(part, ToolCall) for message in first_turn for part in message.parts)
     return HistoryRules(
         results="user",
         merge_roles=True,
@@ -177,7 +175,7 @@ def _rules(messages: Sequence[Message]) -> HistoryRules:
 
 def _without_empty(messages: Sequence[Message]) -> list[Message]:
     """Empty texts are refused by Gemini and say nothing; those with a signature do."""
-    return [_trimmed(message) for message in messages]
+    return [trimmed for message in messages if (trimmed := _trimmed(message)).parts]
 
 
 def _trimmed(message: Message) -> Message:

@@ -30,7 +30,7 @@ from adapters.openai_chat.content import (
     with_cache_control,
 )
 from adapters.openai_chat.dialects import Dialect
-from adapters.openai_common import RESPONSES, SHARED_IN_PARTS, shared
+from adapters.openai_common import RESPONSES, SHARED_IN_PARTS, hashed_call_id, shared
 
 Json = dict[str, Any]
 Written = TypeVar("Written", Json, Json | str)
@@ -71,6 +71,15 @@ def report_parts(parts: Iterable[Part], where: str, dialect: Dialect, losses: Lo
         if not isinstance(part, Opaque) and part.extensions:
             hinted = isinstance(part, Text | Media | ToolCall)
             foreign(part.extensions, place, dialect, losses, hinted=hinted)
+
+
+_LONGEST_CALL_ID = 40
+"""OpenAI answers longer ones with 400; the Responses API takes 64."""
+
+
+def call_id(value: str) -> str:
+    """An id that the API takes: the same in a call and in its result."""
+    return value if 0 < len(value) <= _LONGEST_CALL_ID else hashed_call_id(value)
 
 
 class MessagesEncoder:
@@ -267,7 +276,7 @@ class MessagesEncoder:
             out["tool_calls"] = [self._call(call) for call in calls]
 
     def _call(self, call: ToolCall) -> Json:
-        out: Json = {"id": call.id, "type": call.kind}
+        out: Json = {"id": call_id(call.id), "type": call.kind}
         if call.kind == "custom":
             inner: Json = {"name": call.name, "input": call.arguments}
         else:
@@ -311,7 +320,7 @@ class MessagesEncoder:
         if note(result.extensions, "_legacy"):
             out = {"role": "function", "name": result.name or "", "content": content}
         else:
-            out = {"role": "tool", "tool_call_id": result.call_id, "content": content}
+            out = {"role": "tool", "tool_call_id": call_id(result.call_id), "content": content}
             if result.name is not None and note(result.extensions, "_name"):
                 out["name"] = result.name
         restore(result.extensions, "", out, out)
@@ -320,7 +329,7 @@ class MessagesEncoder:
             place = result.place or where
             self._losses.add("tool_result.media", place, "tool messages are text: a user message has it")
             name = f" of {result.name}" if result.name else ""
-            words = f"What the tool call {result.call_id}{name} returned beside its text:"
+            words = f"What the tool call {call_id(result.call_id)}{name} returned beside its text:"
             self._shown += [{"type": "text", "text": words}, *media]
 
     def _flush_shown(self) -> None:

@@ -7,7 +7,6 @@ decrypt, and did not store, makes the whole request invalid.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from adapters.canonical import (
     ToolResult,
 )
 from adapters.losses import Losses
-from adapters.openai_common import CHAT, SHARED_IN_PARTS, shared
+from adapters.openai_common import CHAT, SHARED_IN_PARTS, hashed_call_id, shared
 from adapters.openai_responses import media, notes
 
 MAX_CALL_ID = 64
@@ -43,7 +42,7 @@ def call_id(value: str) -> str:
     """An id that the API takes: the same in a call and in its result."""
     if 0 < len(value) <= MAX_CALL_ID:
         return value
-    return f"call_{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
+    return hashed_call_id(value)
 
 
 class _Encoder:
