@@ -25,7 +25,8 @@ class Budget(NamedTuple):
     period: Period | None
 
     def __str__(self) -> str:
-        return f"{self.amount:g}" + (f"/{self.period}" if self.period else "")
+        amount = f"{self.amount:.6f}".rstrip("0").rstrip(".")
+        return f"{amount}/{self.period}" if self.period else amount
 
 
 def read_budget(text: str) -> Budget:

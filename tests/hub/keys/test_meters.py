@@ -93,6 +93,9 @@ def test_a_budget_without_a_period_never_begins_anew() -> None:
         ("$2.50/month", Budget(2.5, "month")),
         ("0.001 / day", Budget(0.001, "day")),
         ("0", Budget(0, None)),
+        ("0.000001", Budget(0.000001, None)),
+        ("1000000/day", Budget(1_000_000, "day")),
+        ("100", Budget(100, None)),
     ],
 )
 def test_budgets_are_read_and_written(text: str, budget: Budget) -> None:
