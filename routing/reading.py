@@ -12,6 +12,7 @@ from adapters.canonical import ChatError, Failure, KeepAlive, StreamEvent, Strea
 from adapters.codec import Codec, StreamDecoder
 from adapters.errors import InvalidResponse
 from adapters.jsontext import load_exactly
+from adapters.registry import BUILT_IN
 from routing.upstream import Silence, UpstreamAnswer
 
 _STREAM_TYPES = (
@@ -38,6 +39,24 @@ _CONTENT_KEYS = frozenset(
     )
 )
 """Of whole answers in all protocols; `error` beside one of them is part of an answer."""
+_ANSWER_KEYS = _CONTENT_KEYS | frozenset(
+    (
+        "id",
+        "object",
+        "type",
+        "model",
+        "usage",
+        "usageMetadata",
+        "modelVersion",
+        "responseId",
+        "done",
+        "created",
+        "created_at",
+        "embeddings",
+        "error",
+    )
+)
+"""An object with none of them is no answer of any built-in protocol: `{"status": "ok"}`."""
 
 
 def is_stream(content_type: str, codec: Codec) -> bool:
@@ -130,7 +149,12 @@ def _unusual(body: bytes, error: orjson.JSONDecodeError) -> Any:
 
 
 def error_within(codec: Codec, document: dict[str, Any], body: bytes) -> ChatError | None:
-    """The error that some servers answer with status 200 (OpenRouter for one)."""
+    """The error that some servers answer with status 200 (OpenRouter for one).
+
+    Raises InvalidResponse for an object of another API.
+    """
+    if _ANSWER_KEYS.isdisjoint(document) and codec.name in BUILT_IN:
+        raise InvalidResponse(f"it is no answer of {codec.title}")
     error = document.get("error")
     if not error or not _CONTENT_KEYS.isdisjoint(document):
         return None

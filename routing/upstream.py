@@ -7,11 +7,12 @@ import socket
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import Any, Protocol
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from routing.policy import Fault
@@ -85,8 +86,26 @@ _connected: ContextVar[bool] = ContextVar("connected", default=False)
 """Whether the request at hand opened its connection itself."""
 
 
+class _Handler(ResponseHandler):
+    """Tells whoever reads a body that the connection is lost, also after bytes that are not HTTP.
+
+    aiohttp 3.14 tells it only where its parser fails at the end; a chunk without a size fails before, and
+    the reader would wait for ever.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
+
+
 class _Connector(aiohttp.TCPConnector):
     """Tells whether it had a connection at hand; aiohttp's own way, tracing, costs every request."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory: Any = partial(_Handler, loop=self._loop)
 
     async def _create_connection(self, *args: Any, **options: Any) -> Any:
         _connected.set(True)
@@ -203,7 +222,7 @@ class _AiohttpAnswer:
                 self.close()
                 raise fault from error
             raise Silence from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:
             self.close()
             raise _fault(error) from error
         self._silent_since = None
