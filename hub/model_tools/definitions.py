@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hub.catalog import GROUP_META
 from hub.downstream.listing import Definition
 from routing.table import Group
 
 ASK = "ask_"
 COMPARE, LIST, SWITCH, EXPLAIN = "compare_models", "list_models", "switch_model", "explain_route"
-GROUP_META = "hub/group"
-"""Key in a definition's `_meta`: the one group that the tool is about."""
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST = 64
 

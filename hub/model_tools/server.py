@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -53,26 +53,22 @@ class Models(Protocol):
 class ModelTools:
     """A virtual MCP server. A caller sees and uses the groups that its profile and key allow."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
-        self._table: Table | None = None
-        self._listing = Listing()
+    def __init__(self) -> None:
+        self.listing = Listing()
+        self.models: Models
+        """Has to be set before the first request."""
 
-    @property
-    def listing(self) -> Listing:
-        table = self._models.table
-        if table is not self._table:
-            self._table = table
-            self._listing = Listing(
-                tools=definitions(table.groups.values()), capabilities={"tools": {"listChanged": True}}
-            )
-        return self._listing
+    def offer(self, groups: Iterable[Group]) -> bool:
+        """List the tools of these groups from now on. Returns whether that is another list than before."""
+        before = self.listing.tools
+        self.listing = Listing(tools=definitions(groups), capabilities={"tools": {"listChanged": True}})
+        return self.listing.tools != before
 
     async def request(self, method: str, params: Mapping[str, Any], caller: Caller) -> Result:
         """Raises MCPError for what is no call of one of the tools, or has wrong arguments."""
         if method != "tools/call":
             raise MCPError(METHOD_NOT_FOUND, f"the hub's own tools have no {method}", method)
-        table = self._models.table
+        table = self.models.table
         if caller.groups is not None:
             groups = {name: group for name, group in table.groups.items() if name in caller.groups}
             table = Table(groups, table.default_group if table.default_group in groups else None)
@@ -91,9 +87,9 @@ class ModelTools:
             case _ if name == EXPLAIN:
                 return self._explain(table, arguments)
             case _:
-                group = dict(
-                    zip(ask_names(self._models.table.groups), self._models.table.groups, strict=True)
-                )[name]
+                group = dict(zip(ask_names(self.models.table.groups), self.models.table.groups, strict=True))[
+                    name
+                ]
                 return await self._ask(table, group, arguments, caller)
 
     # ------------------------------------------------------------ asking
@@ -103,7 +99,7 @@ class ModelTools:
         request = question(group, arguments)
         progress = _Progress(caller) if caller.wants_progress else None
         try:
-            said = await self._models.ask(
+            said = await self.models.ask(
                 group, request, caller, progress.take if progress is not None else None
             )
         except AskFailed as failed:
@@ -141,14 +137,14 @@ class ModelTools:
         request = question(group, arguments)
         began = time.monotonic()
         try:
-            said = await self._models.ask(group, request, caller, None)
+            said = await self.models.ask(group, request, caller, None)
         except AskFailed as failed:
             return {"group": group, "error": failed.error.message}
         seconds = round(time.monotonic() - began, 3)
         return {"group": group, "text": said.text, "seconds": seconds, **self._meta(said, prefix="")}
 
     def _meta(self, said: Said, prefix: str = "hub/") -> dict[str, Any]:
-        cost = self._models.cost(said)
+        cost = self.models.cost(said)
         told = {
             "group": said.group,
             "target": said.target,
@@ -166,7 +162,7 @@ class ModelTools:
         models: list[dict[str, Any]] = []
         lines: list[str] = []
         for group in table.groups.values():
-            active = group.name == self._models.active_group
+            active = group.name == self.models.active_group
             targets = [f"{target.provider.name}/{target.model or '*'}" for target in group.targets]
             models.append(
                 {"group": group.name, "description": group.description, "targets": targets, "active": active}
@@ -181,7 +177,7 @@ class ModelTools:
     def _switch(self, table: Table, arguments: Mapping[str, Any]) -> Result:
         name = str(arguments.get("group", ""))
         _group(table, name)
-        self._models.switch(name)
+        self.models.switch(name)
         return {"content": [{"type": "text", "text": f"The active group is {name}."}]}
 
     def _explain(self, table: Table, arguments: Mapping[str, Any]) -> Result:
@@ -190,7 +186,7 @@ class ModelTools:
             _group(table, str(name))
         asked = {key: value for key, value in arguments.items() if key != "group"}
         try:
-            text = self._models.explain(table, name, question(str(name or ""), asked))
+            text = self.models.explain(table, name, question(str(name or ""), asked))
         except AskFailed as failed:
             return _failed(failed.error.message)
         return {"content": [{"type": "text", "text": text}]}

@@ -36,6 +36,8 @@ class Settings(Model):
     keys: Mapping[str, KeySettings] = Field(default_factory=dict)
     """The hub's own keys, by a name for each. With any here, every endpoint but `/healthz` asks for one.
     A text is short for `key` alone, and a list names them `key-1`, `key-2` and so on."""
+    model_tools: bool = True
+    """Offer the groups as MCP tools too, on `/mcp` and in profiles: `ask_{group}`, `compare_models`, …."""
     default_group: str | None = None
     """The group of requests that name none; absent: the first one."""
     log: LogSettings = LogSettings()

@@ -131,12 +131,12 @@ async def test_a_server_that_the_hub_plays_itself(era: str) -> None:
         hub.hub.add_virtual_server("hub", Greeter())
         await hub.hub.apply({}, {"p": ProfileSettings(servers="hub"), "none": ProfileSettings(servers=())})
         async with hub.client(era) as client:
-            result = await client.call_tool("hub_greet", {"who": "you"}, progress_callback=on_progress)
+            result = await client.call_tool("greet", {"who": "you"}, progress_callback=on_progress)
             assert text_of(result) == "greet you"
         async with hub.client(era, "hub") as client:
             assert text_of(await client.call_tool("greet", {"who": "me"})) == "greet me"
         async with hub.client(era, "p") as client:
-            assert [tool.name for tool in (await client.list_tools()).tools] == ["hub_greet"]
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["greet"]
         async with hub.client(era, "none") as client:
             assert (await client.list_tools()).tools == []
     assert heard == [(1, "half")]

@@ -20,7 +20,7 @@ from hub.model_tools.definitions import ask_names
 from hub.model_tools.gateway import GatewayModels
 from hub.settings import LoadedSettings, Settings
 from hub.snapshot import Snapshot
-from routing.table import Price, Table, Target
+from routing.table import Price, Target
 from tests.routing.scripted_upstream import Connection, Received, ScriptedUpstream, answers, scripted
 from tests.routing.serving import Served, group, provider, serving, table
 
@@ -58,7 +58,9 @@ class Tools:
         self.served, self.upstream = served, upstream
         self.active = ActiveGroup(folder / "hub.yaml", folder / "active.json")
         self.active.follow(tuple(served.table.groups), next(iter(served.table.groups), None))
-        self.server = ModelTools(GatewayModels(served.gateway, self.snapshot, self.active))
+        self.server = ModelTools()
+        self.server.models = GatewayModels(served.gateway, self.snapshot, self.active)
+        self.server.offer(served.table.groups.values())
 
     def snapshot(self) -> Snapshot:
         return Snapshot(Settings(), self.served.table, LoadedSettings(Settings()))
@@ -87,8 +89,8 @@ async def test_each_group_is_a_tool(tmp_path: Path) -> None:
             *("ask_kimi", "ask_qwen"),
             *("compare_models", "list_models", "switch_model", "explain_route"),
         ]
-        assert hub.server.listing is hub.server.listing, "built once per table"
-        hub.served.table = Table({}, None)
+        assert not hub.server.offer(hub.served.table.groups.values()), "nothing is new"
+        assert hub.server.offer(())
         assert hub.server.listing.tools == ()
 
 
