@@ -43,6 +43,7 @@ log = logging.getLogger("hub.routing")
 
 CLIENT_GONE = 499
 """nginx's status for a client that did not wait; only in records."""
+CLIENT_GONE_KIND = "client_gone"
 LONGEST_ERROR = 2**20
 LONGEST_ANSWER = 2**28
 _LOOKED_AT = 2**12
@@ -80,6 +81,10 @@ class Exchange(Inquiry):
         self.redactor = prepared.redactor
         self.usage: Usage | None = None
         self.bytes_out = 0
+        self.text_out = 0
+        """Bytes of text in what has been converted of a stream."""
+        self.error_kind: str | None = None
+        """Of what broke a stream that had begun."""
         self.losses: tuple[str, ...] = ()
         self.tries = 0
         self.first_byte: float | None = None
@@ -215,7 +220,7 @@ class Exchange(Inquiry):
         return (self.usage.input_tokens + self.usage.output_tokens) if self.usage is not None else 0
 
     def client_gone(self) -> None:
-        self.record(CLIENT_GONE, error="the client went away", kind="client_gone")
+        self.record(CLIENT_GONE, error="the client went away", kind=CLIENT_GONE_KIND)
 
     # ------------------------------------------------------------ refusals
 
@@ -270,13 +275,17 @@ class Exchange(Inquiry):
 
     def tell(self, refused: Refused) -> Answer:
         error = refused.error
-        self.record(error.status, error=error.message, kind=error.kind)
         headers = [*self.labels(), *refused.headers]
         if refused.raw is not None:
-            return json_answer(error.status, headers, refused.raw)
-        answer = error_answer(self.call.codec, error, headers)
-        body = self.redactor.data(answer.body)  # what the upstream said beside its message
-        return answer if body == answer.body else json_answer(answer.status, headers, body)
+            answer = json_answer(error.status, headers, refused.raw)
+        else:
+            answer = error_answer(self.call.codec, error, headers)
+            body = self.redactor.data(answer.body)  # what the upstream said beside its message
+            if body != answer.body:
+                answer = json_answer(answer.status, headers, body)
+        self.bytes_out = len(answer.body)
+        self.record(answer.status, error=error.message, kind=error.kind)
+        return answer
 
     # ------------------------------------------------------------ the answer's head, and the record
 
@@ -335,7 +344,7 @@ class Exchange(Inquiry):
                 attempts=self.tries,
                 losses=self.losses,
                 error=error,
-                error_kind=kind,
+                error_kind=kind or self.error_kind,
             )
         )
 

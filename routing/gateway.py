@@ -29,13 +29,14 @@ from routing.receive_embeddings import receive_embeddings
 from routing.resolve import SWITCH, RoutingError, aliases, find_group, known
 from routing.table import Group, Table
 from routing.upstream import Upstream
-from routing.usage import Sink
+from routing.usage import Record, Sink
 
 OLLAMA_VERSION = "0.13.0"
 """What `/api/version` says: clients compare it with the first version that has what they need."""
 
 _TABLES = 64
 """Tables that are kept ready."""
+_RECORDED = frozenset(("chat", "compact", "embeddings"))
 _FINAL_COUNTS = frozenset((200, 400, 413, 422))
 """Statuses of a count that are the client's; after any other the hub estimates."""
 
@@ -123,12 +124,33 @@ class Gateway:
                     return self._version(call)
                 case "embeddings":
                     return await self._exchange(prepared, call).run(receive_embeddings)
-        except RoutingError as error:
-            return self.error(call, error.error)
-        except AdapterError as error:
-            return self.error(call, error.error)
+        except (RoutingError, AdapterError) as error:
+            return self._refuse(call, error.error)
         except RecursionError:
-            return self.error(call, ChatError("invalid_request", "the body is nested too deeply", 400))
+            return self._refuse(call, ChatError("invalid_request", "the body is nested too deeply", 400))
+
+    def _refuse(self, call: Call, error: ChatError) -> Answer:
+        """What no target was asked for is recorded, too."""
+        answer, services = self.error(call, error), self.services
+        if services.sink is not None and call.route.operation in _RECORDED:
+            duration = services.clock() - call.started
+            services.sink(
+                Record(
+                    request_id=call.id,
+                    client_protocol=call.codec.name,
+                    operation=call.route.operation,
+                    status=answer.status,
+                    time=services.now() - duration,
+                    caller=call.caller,
+                    client=call.client,
+                    bytes_in=len(call.body),
+                    bytes_out=len(answer.body),
+                    duration=duration,
+                    error=error.message,
+                    error_kind=error.kind,
+                )
+            )
+        return answer
 
     def error(self, call: Call, error: ChatError) -> Answer:
         return error_answer(call.codec, error, self._labels(call))

@@ -72,6 +72,10 @@ class Inquiry:
             self.rule = plan.rules[index].rule.title(index)
         return found
 
+    @property
+    def is_decoded(self) -> bool:
+        return self._request is not None
+
     def request(self) -> ChatRequest:
         """As the client sent it. Raises InvalidRequest."""
         if self._request is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from adapters.canonical import Usage
 from adapters.codec import EmbeddingsCodec
 from adapters.embeddings import check_count, estimated_tokens
+from adapters.errors import AdapterError
 from adapters.jsontext import dump_bytes
 from routing.answers import Answer, Headers, json_answer
 from routing.exchange import LONGEST_ANSWER, Exchange
@@ -36,6 +37,17 @@ async def receive_embeddings(exchange: Exchange, way: Way, upstream: UpstreamAns
             response = replace(response, input_tokens=estimated_tokens(request))
             more = [(b"x-hub-estimated", b"true")]
         body = dump_bytes(client.encode_embedding_response(response, request, exchange.call.arrival.action))
-    exchange.usage = None if count is None else Usage(input_tokens=count)
+    exchange.usage = _estimated(exchange) if count is None else Usage(input_tokens=count)
+    exchange.bytes_out = len(body)
     exchange.record(upstream.status)
     return json_answer(upstream.status, [*exchange.head(upstream.headers), *more], body)
+
+
+def _estimated(exchange: Exchange) -> Usage | None:
+    """None: nobody asks, or what passed through is not understood."""
+    if exchange.services.sink is None:
+        return None
+    try:
+        return Usage(input_tokens=estimated_tokens(exchange.embedding_request()), estimated=True)
+    except AdapterError:
+        return None

@@ -19,20 +19,27 @@ _MARK = re.compile(rb'"(?:usage|usageMetadata|eval_count)"')
 class UsageWatch:
     """Keeps a stream's beginning, which is given at once, and its end."""
 
-    __slots__ = ("_head", "_tail")
+    __slots__ = ("_head", "_tail", "size")
 
     def __init__(self, head: bytes) -> None:
         self._head = head
         self._tail: list[bytes] = [head]
+        self.size = len(head)
+        """Of the stream so far."""
 
     def feed(self, data: bytes) -> None:
         tail = self._tail
         tail.append(data)
+        self.size += len(data)
         if len(tail) > _MOST_PIECES or len(data) > _LARGE_PIECE:
             tail[:] = [b"".join(tail)[-_KEPT:]]
 
+    def end(self) -> bytes:
+        """What is kept of the stream's end; all of it, if it was short."""
+        return b"".join(self._tail)
+
     def usage(self, codec: Codec) -> Usage | None:
-        tail = b"".join(self._tail)
+        tail = self.end()
         first, last = _mentioned(self._head, False), _mentioned(tail, True)
         decoder = codec.stream_decoder()
         events = decoder.feed(first) if first != last else []
