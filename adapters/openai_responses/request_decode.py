@@ -33,7 +33,7 @@ from adapters.openai_responses.reading import (
     optional_string,
     text_of,
 )
-from adapters.openai_responses.tools import decode_choice, decode_tools
+from adapters.openai_responses.tools import DECLARING, decode_choice, decode_tools
 
 LOGPROBS = "message.output_text.logprobs"
 ENCRYPTED = "reasoning.encrypted_content"
@@ -161,7 +161,7 @@ def _declaring(message: Message) -> Mapping[str, Any] | None:
         raw = notes.own(message.parts[0].extensions).get("_:raw")
     else:
         return None
-    declares = raw is not None and raw.get("type") in ("additional_tools", "tool_search_output")
+    declares = raw is not None and raw.get("type") in DECLARING
     return cast("Mapping[str, Any]", raw) if declares else None
 
 

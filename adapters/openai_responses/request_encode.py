@@ -16,7 +16,7 @@ from adapters.models import ModelTraits, traits
 from adapters.openai_responses import notes
 from adapters.openai_responses.items_encode import encode_items
 from adapters.openai_responses.request_decode import ENCRYPTED, LOGPROBS
-from adapters.openai_responses.tools import encode_choice, encode_tools
+from adapters.openai_responses.tools import encode_choice, encode_tools, withheld
 from adapters.reasoning import difference, effort_for, effort_of, sampling_allowed
 from adapters.tool_names import plain_request
 
@@ -57,10 +57,12 @@ def _instructions(request: ChatRequest, body: dict[str, Any], losses: Losses) ->
     texts = []
     for part in request.instructions:
         if isinstance(part, Text):
-            losses.foreign(part.extensions, notes.PROTOCOL, "instructions")
+            losses.foreign(part.extensions, notes.PROTOCOL, part.place or "instructions")
             texts.append(part.text)
         else:
-            losses.add("instructions", "instructions", f"a {part.tag} cannot stand in the instructions")
+            losses.add(
+                "instructions", part.place or "instructions", f"a {part.tag} cannot stand in the instructions"
+            )
     if texts:
         body["instructions"] = "\n\n".join(texts)
 
@@ -82,6 +84,8 @@ def _is_stateful(request: ChatRequest) -> bool:
 
 
 def _tools(request: ChatRequest, body: dict[str, Any], losses: Losses) -> None:
+    if isinstance(body["input"], list):
+        body["input"] = withheld(body["input"], request.tools)
     tools = encode_tools(request.tools, losses)
     if tools:
         body["tools"] = tools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters import openai_common
@@ -20,6 +20,8 @@ from adapters.openai_responses.reading import (
 )
 from adapters.tool_names import grammar_of
 
+DECLARING = ("additional_tools", "tool_search_output")
+"""Types of items that declare tools in mid-conversation."""
 _KNOWN = frozenset({"type", "name", "description", "parameters", "strict", "format"})
 _NAMESPACE = frozenset({"type", "name", "tools"})
 
@@ -162,6 +164,31 @@ def _format(tool: Tool) -> dict[str, Any] | None:
     if grammar:
         return {"type": "grammar", "syntax": grammar[0], "definition": grammar[1]}
     return dict(tool.format) if tool.format else None
+
+
+def withheld(items: list[dict[str, Any]], tools: Sequence[Tool | ProviderTool]) -> list[dict[str, Any]]:
+    """`items` without declarations of tools that are not among `tools`: somebody took them out."""
+    if not any(item.get("type") in DECLARING for item in items):
+        return items
+    names = {(tool.namespace, tool.name) for tool in tools if isinstance(tool, Tool)}
+    others = [
+        tool.definition if isinstance(tool, ProviderTool) else notes.own(tool.extensions).get("_:raw")
+        for tool in tools
+    ]
+
+    def kept(definitions: list[Any], namespace: str | None = None) -> list[Any]:
+        found = []
+        for one in definitions:
+            if one.get("type") == "namespace":
+                found.append({**one, "tools": kept(one["tools"], one["name"])})
+            elif (namespace, one.get("name")) in names or one in others:
+                found.append(one)
+        return found
+
+    return [
+        {**item, "tools": kept(item["tools"])} if item.get("type") in DECLARING and "tools" in item else item
+        for item in items
+    ]
 
 
 def encode_choice(choice: ToolChoice, tools: Iterable[Tool | ProviderTool], losses: Losses) -> Any:
