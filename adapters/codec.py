@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from adapters.canonical import NOTHING, ChatError, ChatRequest, ChatResponse, StreamEvent
 from adapters.embeddings import EmbeddingRequest, EmbeddingResponse
 from adapters.losses import Losses
+from adapters.stream_losses import StreamLosses
 
 Operation = Literal["chat", "count_tokens", "models", "model", "embeddings", "compact", "info"]
 
@@ -101,6 +102,9 @@ class StreamDecoder(Protocol):
 
 class StreamEncoder(Protocol):
     """Events to bytes of the client's stream; state such as indexes and open blocks lives here."""
+
+    losses: StreamLosses
+    """What the client could not be told; it grows while the stream goes on."""
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
         """All bytes for these events; b"" if there is nothing to send yet."""

@@ -175,7 +175,7 @@ class _Plain:
                 return tool
             return replace(tool, name=name, namespace=namespace)
         if grammar_of(tool):
-            self.losses.add("tool.format", f"{where}.format", "the grammar is told in the description")
+            self.losses.add("tool.format", tool.place or where, "the grammar is told in the description")
         return replace(
             tool,
             name=name,

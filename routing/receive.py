@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
+from typing import NamedTuple
 
+from adapters import tokens
 from adapters.assemble import Assembler, broken_stream
 from adapters.canonical import (
     ChatError,
     ChatResponse,
     Failure,
     KeepAlive,
+    PartDelta,
     StreamEvent,
     StreamStart,
     Usage,
@@ -22,8 +25,10 @@ from adapters.errors import InvalidRequest
 from adapters.jsontext import dump_bytes
 from adapters.peek import exact
 from adapters.replay import replay
+from adapters.stream_losses import StreamLosses
+from routing import estimate
 from routing.answers import STREAM_HEADERS, Answer, StreamBroken, json_answer
-from routing.exchange import LONGEST_ANSWER, Exchange
+from routing.exchange import CLIENT_GONE_KIND, LONGEST_ANSWER, Exchange
 from routing.plan import Way, header_value
 from routing.reading import Opening, error_within, is_stream, looks_like_stream, opening, read_document
 from routing.upstream import Silence, UpstreamAnswer, UpstreamFault
@@ -66,6 +71,7 @@ async def receive_plain(exchange: Exchange, way: Way, upstream: UpstreamAnswer) 
     body = await upstream.read_all(LONGEST_ANSWER)
     read_document(body)
     exchange.began()
+    exchange.bytes_out = len(body)
     exchange.record(upstream.status)
     return json_answer(upstream.status, exchange.head(upstream.headers), body)
 
@@ -83,19 +89,24 @@ async def _whole(
     exchange.began(body)
     if through and not as_stream:
         if exchange.services.sink is not None:
-            exchange.usage = _usage_of(way, document)
+            exchange.usage = _usage_of(exchange, way, document)
+        exchange.bytes_out = len(body)
         exchange.record(upstream.status)
         return json_answer(upstream.status, exchange.head(upstream.headers), body)
     response = exchange.response(way, exact(document, body))
-    exchange.usage = response.usage
+    exchange.usage = _usage_in(exchange, response)
     if as_stream:
         return _replayed(exchange, upstream, response)
     return _encoded(exchange, upstream, response)
 
 
-def _usage_of(way: Way, document: dict[str, object]) -> Usage | None:
+def _usage_in(exchange: Exchange, response: ChatResponse) -> Usage:
+    return response.usage or estimate.usage(exchange, estimate.of_response(response))
+
+
+def _usage_of(exchange: Exchange, way: Way, document: dict[str, object]) -> Usage | None:
     try:
-        return way.codec.decode_response(document).usage
+        return _usage_in(exchange, way.codec.decode_response(document))
     except Exception:  # what passes through need not be understood
         log.debug("no usage read from an answer of %s", way.label.decode(), exc_info=True)
         return None
@@ -104,12 +115,17 @@ def _usage_of(way: Way, document: dict[str, object]) -> Usage | None:
 def _encoded(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
     document, losses = exchange.call.codec.encode_response(response, exchange.reply())
     exchange.note(losses)
+    body = dump_bytes(document)
+    exchange.bytes_out = len(body)
     exchange.record(200)
-    return json_answer(200, exchange.head(upstream.headers), dump_bytes(document))
+    return json_answer(200, exchange.head(upstream.headers), body)
 
 
 def _replayed(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
-    body = exchange.call.codec.stream_encoder(exchange.reply()).encode(replay(response))
+    encoder = exchange.call.codec.stream_encoder(exchange.reply())
+    body = encoder.encode(replay(response))
+    _note_losses(exchange, encoder)
+    exchange.bytes_out = len(body)
     exchange.record(200, stream=True)
     content_type = exchange.call.stream_type.encode()
     head = [(b"content-type", content_type), *STREAM_HEADERS, *exchange.head(upstream.headers)]
@@ -126,7 +142,7 @@ async def _assembled(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> 
     response = assembler.response
     if response is None:
         raise exchange.failed(assembler.error or broken_stream())
-    exchange.usage = response.usage
+    exchange.usage = _usage_in(exchange, response)
     return _encoded(exchange, upstream, response)
 
 
@@ -148,7 +164,11 @@ async def _streamed(
     else:
         content_type = exchange.call.stream_type
         encoder = client.stream_encoder(exchange.reply())
-        stream = _convert(exchange, upstream, begun, decoder, encoder)
+        events, broken = _looked_through(exchange, begun.events or _ALIVE)
+        data = encoder.encode(events)
+        _note_losses(exchange, encoder)  # those that are known already stand in the header
+        opened = _Opened(data, broken, begun.ended)
+        stream = _convert(exchange, upstream, opened, decoder, encoder)
     head = [(b"content-type", header_value(content_type)), *STREAM_HEADERS, *exchange.head(upstream.headers)]
     return Answer(200, head, stream=stream)
 
@@ -178,15 +198,17 @@ async def _relay(
             except Silence:
                 silent = True
     except UpstreamFault as fault:
-        error = exchange.fault(way, fault).error.message
+        broken = exchange.fault(way, fault).error
+        error, exchange.error_kind = broken.message, broken.kind
         raise StreamBroken(error) from None
     except (GeneratorExit, asyncio.CancelledError):
-        error = "the client went away"
+        error, exchange.error_kind = "the client went away", CLIENT_GONE_KIND
         raise
     finally:
         upstream.close()
         if watch is not None:
-            exchange.usage = _watched(watch, way)
+            exchange.usage = _watched(exchange, watch, way)
+            exchange.bytes_out = watch.size
         exchange.record(200, stream=True, error=error)
 
 
@@ -198,38 +220,60 @@ def _sign_of_life(exchange: Exchange) -> bytes:
         return b""
 
 
-def _watched(watch: UsageWatch, way: Way) -> Usage | None:
+def _watched(exchange: Exchange, watch: UsageWatch, way: Way) -> Usage | None:
     try:
-        return watch.usage(way.codec)
+        usage = watch.usage(way.codec)
     except Exception:  # what passes through need not be understood
         log.debug("no usage read from a stream of %s", way.label.decode(), exc_info=True)
         return None
+    if usage is not None:
+        return usage
+    output = estimate.of_stream(watch.end(), watch.size, way.codec)
+    return estimate.usage(exchange, output) if output is not None else None
+
+
+class _Opened(NamedTuple):
+    """The beginning of a converted stream: what goes out first."""
+
+    data: bytes
+    error: str | None
+    ended: bool
+
+
+def _note_losses(exchange: Exchange, encoder: StreamEncoder) -> None:
+    """What the encoder found since the last time; a codec from elsewhere may not collect any."""
+    losses = getattr(encoder, "losses", None)
+    if isinstance(losses, StreamLosses):
+        exchange.note(losses.taken())
 
 
 async def _convert(
     exchange: Exchange,
     upstream: UpstreamAnswer,
-    begun: Opening,
+    opened: _Opened,
     decoder: StreamDecoder,
     encoder: StreamEncoder,
 ) -> AsyncGenerator[bytes, None]:
     """Decoded and encoded again; one piece for all that a read brought. A failure is the last event."""
-    events: Iterable[StreamEvent] = begun.events or _ALIVE
-    ended = begun.ended
-    error: str | None = None
+    data, error, ended = opened
     try:
         while True:
-            events, error = _looked_through(exchange, events)
-            if data := encoder.encode(events):
+            if data:
+                exchange.bytes_out += len(data)
                 yield data if error is None else exchange.redactor.data(data)
             if ended or error is not None:
                 return
             events, ended = await _next_events(exchange, upstream, decoder)
+            events, error = _looked_through(exchange, events)
+            data = encoder.encode(events)
     except (GeneratorExit, asyncio.CancelledError):
-        error = "the client went away"
+        error, exchange.error_kind = "the client went away", CLIENT_GONE_KIND
         raise
     finally:
         upstream.close()
+        _note_losses(exchange, encoder)
+        if exchange.usage is None and exchange.services.sink is not None:
+            exchange.usage = estimate.usage(exchange, -(-exchange.text_out // tokens.BYTES_PER_TOKEN))
         exchange.record(200, stream=True, error=error)
 
 
@@ -256,9 +300,12 @@ def _looked_through(
     """Usage noted; the text of a failure redacted, and told."""
     for event in events:
         kind = type(event)
-        if kind is UsageUpdate or kind is StreamStart:
+        if kind is PartDelta:
+            exchange.text_out += estimate.bytes_of(event.text)  # type: ignore[union-attr]
+        elif kind is UsageUpdate or kind is StreamStart:
             exchange.usage = event.usage or exchange.usage  # type: ignore[union-attr]
         elif isinstance(event, Failure):
             error = exchange.redacted(event.error)
+            exchange.error_kind = error.kind
             return [*(each for each in events if each is not event), Failure(error)], error.message
     return events, None

@@ -25,8 +25,10 @@ from adapters.canonical import (
     ToolResult,
 )
 from adapters.codec import Reply
+from adapters.joining import Apart, report_refusal
 from adapters.jsontext import dump, load_object
 from adapters.losses import Losses
+from adapters.stream_losses import place
 from adapters.tool_names import restore_response
 
 Block = dict[str, Any]
@@ -41,8 +43,12 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any
     choice = response.choices[0] if response.choices else Choice((), FinishReason("other"))
     losses.foreign(choice.extensions, PROTOCOL, "choices[0]")
     content: list[Block] = []
+    apart = Apart()
     for index, part in enumerate(choice.parts):
-        content += encode_part(part, f"content[{index}]", f"toolu_{reply.id}{index}", losses)
+        part = in_words(part, apart, place(0, index), losses)
+        content += encode_part(part, place(0, index), f"toolu_{reply.id}{index}", losses)
+    if response.usage is not None:
+        losses.foreign(response.usage.extensions, PROTOCOL, "usage")
     has_calls = any(isinstance(part, ToolCall) for part in choice.parts)
     body = {
         "id": message_id(response.id, reply),
@@ -50,7 +56,7 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any
         "role": "assistant",
         "model": response.model or reply.request.model,
         "content": content,
-        **encode_stop(choice.finish, has_calls),
+        **encode_stop(choice.finish, has_calls, reply.request, losses),
         "usage": encode_usage(response.usage, response.service_tier),
     }
     return {**body, **fields(response.extensions)}, losses
@@ -69,6 +75,7 @@ def encode_part(part: Part, where: str, minted: str, losses: Losses) -> list[Blo
         case Text():
             return [{"type": "text", "text": part.text, **fields(part.extensions)}]
         case Refusal():
+            report_refusal(where, losses)
             return [{"type": "text", "text": part.text}]
         case Thinking():
             return _thinking(part)
@@ -76,15 +83,32 @@ def encode_part(part: Part, where: str, minted: str, losses: Losses) -> list[Blo
             return _call(part, where, minted, losses)
         case Opaque(protocol=protocol) if protocol == PROTOCOL:
             return [dict(part.value)]
+        case Opaque() | Media() | ToolResult():
+            report_foreign(part, where, losses)
+            return []
+
+
+def in_words(part: Part, apart: Apart, where: str, losses: Losses) -> Part:
+    """An item of another protocol as text, where it has words."""
+    if isinstance(part, Opaque) and part.protocol != PROTOCOL and part.text:
+        report_foreign(part, where, losses)
+        return Text(apart.item(part.text))
+    if isinstance(part, Text | Refusal):
+        apart.text()
+    return part
+
+
+def report_foreign(part: Part, where: str, losses: Losses) -> None:
+    """What an answer of this protocol has no block for."""
+    match part:
         case Opaque():
             losses.add(f"item.{part.kind}", where, f"only {part.protocol} has it")
-            return [{"type": "text", "text": part.text}] if part.text else []
         case Media():
             losses.add(f"media.{part.kind}", where, f"an answer has no {part.kind}")
-            return []
         case ToolResult():
             losses.add("tool_result", where, "an answer has no results of tools")
-            return []
+        case _:
+            pass
 
 
 def _thinking(part: Thinking) -> list[Block]:

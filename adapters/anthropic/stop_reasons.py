@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.anthropic.names import bag, own
-from adapters.canonical import FinishReason, StopReason
+from adapters.anthropic.names import PROTOCOL, bag, own
+from adapters.canonical import ChatRequest, FinishReason, StopReason
+from adapters.losses import Losses
+from adapters.stop_reasons import Word, exact, nearest, report, with_sequence
 
 TO_UNIFIED: dict[str, StopReason] = {
     "end_turn": "stop",
@@ -22,17 +24,17 @@ TO_UNIFIED: dict[str, StopReason] = {
     "compaction": "pause",
 }
 
-FROM_UNIFIED: dict[StopReason, str] = {
-    "stop": "end_turn",
-    "stop_sequence": "stop_sequence",
-    "length": "max_tokens",
-    "context_window": "model_context_window_exceeded",
-    "tool_calls": "tool_use",
-    "refusal": "refusal",
-    "content_filter": "refusal",
-    "pause": "pause_turn",
-    "error": "refusal",  # the answer is not whole, and no other word says so
-    "other": "end_turn",
+FROM_UNIFIED: dict[StopReason, Word] = {
+    "stop": exact("end_turn"),
+    "stop_sequence": exact("stop_sequence"),
+    "length": exact("max_tokens"),
+    "context_window": exact("model_context_window_exceeded"),
+    "tool_calls": exact("tool_use"),
+    "refusal": exact("refusal"),
+    "content_filter": nearest("refusal"),
+    "pause": exact("pause_turn"),
+    "error": nearest("refusal"),  # the answer is not whole, and no other word says so
+    "other": nearest("end_turn"),
 }
 
 
@@ -51,17 +53,24 @@ def decode_stop(delta: Mapping[str, Any], *, unwrapped: bool = False) -> FinishR
     )
 
 
-def encode_stop(reason: FinishReason, has_calls: bool) -> dict[str, Any]:
+def encode_stop(
+    reason: FinishReason, has_calls: bool, request: ChatRequest, losses: Losses
+) -> dict[str, Any]:
     """`stop_reason`, `stop_sequence` and what belongs to them."""
-    if reason.raw is not None and TO_UNIFIED.get(reason.raw) == reason.unified:
-        said = reason.raw
-    elif has_calls and reason.unified in ("stop", "other"):
-        said = "tool_use"
-    elif reason.unified == "stop_sequence" and reason.stop_sequence is None:
-        said = "end_turn"
-    else:
-        said = FROM_UNIFIED[reason.unified]
-    block: dict[str, Any] = {"stop_reason": said, "stop_sequence": reason.stop_sequence}
+    reason = with_sequence(reason, request)
+    word = _word(reason, has_calls)
+    report(reason, word, PROTOCOL, "choices[0]", losses, names_sequence=reason.stop_sequence is not None)
+    block: dict[str, Any] = {"stop_reason": word.raw, "stop_sequence": reason.stop_sequence}
     if details := own(reason.extensions).get("stop_details"):
         block["stop_details"] = details
     return block
+
+
+def _word(reason: FinishReason, has_calls: bool) -> Word:
+    if reason.raw is not None and TO_UNIFIED.get(reason.raw) == reason.unified:
+        return exact(reason.raw)
+    if has_calls and reason.unified in ("stop", "other"):
+        return exact("tool_use")
+    if reason.unified == "stop_sequence" and reason.stop_sequence is None:
+        return nearest("end_turn")  # clients look which one it was
+    return FROM_UNIFIED[reason.unified]

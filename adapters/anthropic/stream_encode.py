@@ -12,7 +12,11 @@ from typing import Any
 from adapters.anthropic.errors import error_body
 from adapters.anthropic.marks import thought_slot
 from adapters.anthropic.names import PROTOCOL, bag, fields, own
-from adapters.anthropic.response_encode import call_signature, message_id
+from adapters.anthropic.response_encode import (
+    call_signature,
+    message_id,
+    report_foreign,
+)
 from adapters.anthropic.stop_reasons import encode_stop
 from adapters.anthropic.usage import encode_usage
 from adapters.canonical import (
@@ -38,8 +42,10 @@ from adapters.canonical import (
 )
 from adapters.codec import Reply
 from adapters.framing import sse
+from adapters.joining import Apart, report_refusal
 from adapters.jsontext import dump, dump_bytes
 from adapters.sequence import Sequencer
+from adapters.stream_losses import StreamLosses, place
 from adapters.tokens import of_request
 from adapters.tool_names import StreamRestorer
 
@@ -56,6 +62,7 @@ class MessagesStreamEncoder:
     """One stream."""
 
     __slots__ = (
+        "_apart",
         "_block",
         "_delta_head",
         "_delta_tail",
@@ -72,12 +79,15 @@ class MessagesStreamEncoder:
         "_started",
         "_tier",
         "_usage",
+        "losses",
     )
 
     def __init__(self, reply: Reply) -> None:
+        self.losses = StreamLosses(PROTOCOL)
         self._reply = reply
         self._restorer = StreamRestorer(reply.request)
         self._sequencer = Sequencer()
+        self._apart = Apart()
         self._index = 0
         self._block = ""
         self._part: Any = None
@@ -91,11 +101,19 @@ class MessagesStreamEncoder:
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
         out: list[bytes] = []
-        mine = (event for event in events if getattr(event, "choice", 0) == 0)
-        for event in self._sequencer.feed(self._restorer.feed(mine)):
+        for event in self._sequencer.feed(self._restorer.feed(self._mine(events))):
             if not self._over:
+                self.losses.look(event)
                 self._take(event, out)
         return b"".join(out)
+
+    def _mine(self, events: Iterable[StreamEvent]) -> Iterable[StreamEvent]:
+        """The events of the first choice: the protocol has one answer."""
+        for event in events:
+            if getattr(event, "choice", 0) == 0:
+                yield event
+            elif isinstance(event, Finish):
+                self.losses.add("n", "choices", "the protocol has one answer")
 
     def _take(self, event: StreamEvent, out: list[bytes]) -> None:
         match event:
@@ -148,7 +166,7 @@ class MessagesStreamEncoder:
         self._over = True
         finish = self._finish or FinishReason("other")
         known = {"container": self._extra.pop("container")} if "container" in self._extra else {}
-        delta = {**encode_stop(finish, self._has_calls), **known}
+        delta = {**encode_stop(finish, self._has_calls, self._reply.request, self.losses), **known}
         usage = encode_usage(self._usage)
         body = {"delta": delta, "usage": usage, **self._extra, **fields(event.extensions)}
         self._send("message_delta", body, out)
@@ -164,6 +182,9 @@ class MessagesStreamEncoder:
         self._part, self._signature = part, None
         match part:
             case Text() | Refusal():
+                self._apart.text()
+                if isinstance(part, Refusal):
+                    report_refusal(place(0, event.index), self.losses)
                 self._open("text", {"type": "text", "text": "", **fields(part.extensions)}, out)
             case Thinking(redacted=False):
                 self._signature = part.signature
@@ -177,9 +198,11 @@ class MessagesStreamEncoder:
             case Opaque(protocol=protocol) if protocol == PROTOCOL:
                 self._opaque(part, out)
             case Opaque() if part.text:
+                report_foreign(part, place(0, event.index), self.losses)
                 self._open("text", {"type": "text", "text": ""}, out)
-                out.append(self._delta_bytes(part.text))
+                out.append(self._delta_bytes(self._apart.item(part.text)))
             case _:
+                report_foreign(part, place(0, event.index), self.losses)
                 self._block = ""
 
     def _open(self, kind: str, block: dict[str, Any], out: list[bytes]) -> None:

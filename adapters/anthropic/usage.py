@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.anthropic.names import bag, fields
+from adapters.anthropic.names import bag, own
 from adapters.canonical import Usage
+from adapters.usage_losses import says_nothing
 
 _COUNTED = frozenset(
     {
@@ -21,6 +22,8 @@ _COUNTED = frozenset(
         "service_tier",
     }
 )
+_OF_THE_SERVER = frozenset({"inference_geo"})
+"""What a server tells about itself: kept for clients of this protocol, missed by no other."""
 _SERVICE_TIERS = {"standard": "default"}
 _TO_CLIENT = {"default": "standard", "standard": "standard", "priority": "priority", "batch": "batch"}
 
@@ -29,7 +32,11 @@ def decode_usage(usage: Mapping[str, Any]) -> Usage:
     read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
     details = usage.get("output_tokens_details")
     thinking = _count(details, "thinking_tokens") if isinstance(details, Mapping) else None
-    more = {key: value for key, value in usage.items() if key not in _COUNTED and value is not None}
+    more = {
+        f"_{key}" if key in _OF_THE_SERVER or says_nothing(value) else key: value
+        for key, value in usage.items()
+        if key not in _COUNTED and value is not None
+    }
     return Usage(
         input_tokens=(_count(usage, "input_tokens") or 0) + (read or 0) + (written or 0),
         output_tokens=_count(usage, "output_tokens") or 0,
@@ -64,4 +71,4 @@ def encode_usage(usage: Usage | None, tier: str | None = None) -> dict[str, Any]
         counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     if tier in _TO_CLIENT:
         counts["service_tier"] = _TO_CLIENT[tier]
-    return {**counts, **fields(usage.extensions)}
+    return {**counts, **{key.removeprefix("_"): value for key, value in own(usage.extensions).items()}}

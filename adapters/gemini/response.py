@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters import stop_reasons
 from adapters.canonical import (
     ChatResponse,
     Choice,
@@ -31,8 +32,12 @@ from adapters.gemini.carry import PROTOCOL
 from adapters.gemini.parts_decode import decode_part, extensions_of
 from adapters.gemini.parts_encode import PartEncoder, Wire, arguments_of, note, own
 from adapters.gemini.reading import Fields, fields
+from adapters.joining import Apart, report_refusal
 from adapters.losses import Losses
+from adapters.stop_reasons import Word, exact, nearest
+from adapters.stream_losses import place
 from adapters.tool_names import restore_response
+from adapters.usage_losses import report_counts, says_nothing
 
 # ---------------------------------------------------------------- stop reasons
 
@@ -64,17 +69,17 @@ STOP_REASONS: Mapping[str, StopReason] = {
 }
 """https://ai.google.dev/api/generate-content#FinishReason"""
 
-_WORDS: Mapping[StopReason, str] = {
-    "stop": "STOP",
-    "stop_sequence": "STOP",
-    "tool_calls": "STOP",
-    "length": "MAX_TOKENS",
-    "context_window": "MAX_TOKENS",
-    "content_filter": "SAFETY",
-    "refusal": "SAFETY",
-    "pause": "OTHER",
-    "error": "OTHER",
-    "other": "OTHER",
+_WORDS: Mapping[StopReason, Word] = {
+    "stop": exact("STOP"),
+    "stop_sequence": nearest("STOP"),
+    "tool_calls": exact("STOP"),
+    "length": exact("MAX_TOKENS"),
+    "context_window": nearest("MAX_TOKENS"),
+    "content_filter": exact("SAFETY"),
+    "refusal": nearest("SAFETY"),
+    "pause": nearest("OTHER"),
+    "error": nearest("OTHER"),
+    "other": nearest("OTHER"),
 }
 
 
@@ -84,11 +89,12 @@ def finish_reason(raw: str | None, *, calls: bool) -> FinishReason:
     return FinishReason("tool_calls" if unified == "stop" and calls else unified, raw)
 
 
-def finish_word(reason: FinishReason) -> str:
-    """Gemini's own word as it was, else the nearest."""
-    if reason.raw is not None and reason.raw in STOP_REASONS:
-        return reason.raw
-    return _WORDS[reason.unified]
+def finish_word(reason: FinishReason, where: str, losses: Losses) -> str:
+    """Gemini's own word as it was, else the nearest, which is reported."""
+    own_word = reason.raw is not None and reason.raw in STOP_REASONS
+    word = exact(str(reason.raw)) if own_word else _WORDS[reason.unified]
+    stop_reasons.report(reason, word, PROTOCOL, where, losses)
+    return word.raw
 
 
 # ---------------------------------------------------------------- usage
@@ -110,6 +116,7 @@ def decode_usage(value: Any) -> Usage | None:
     take("totalTokenCount")
     if tools is not None:
         members["toolUsePromptTokenCount"] = tools
+    members = {f"_{key}" if _is_plain(key, one) else key: one for key, one in members.items()}
     return Usage(
         input_tokens=(prompt or 0) + (tools or 0),
         output_tokens=(answer or 0) + (thoughts or 0),
@@ -119,8 +126,18 @@ def decode_usage(value: Any) -> Usage | None:
     )
 
 
-def encode_usage(usage: Usage) -> Wire:
-    bag = own(usage.extensions)
+def _is_plain(key: str, value: Any) -> bool:
+    """Whether details say no more than the sums: all of it is text; or how the server was reached."""
+    if key in ("trafficType", "serviceTier") or says_nothing(value):
+        return True
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and one.get("modality") == "TEXT" for one in value
+    )
+
+
+def encode_usage(usage: Usage, losses: Losses) -> Wire:
+    report_counts(usage, ("cache_write_tokens",), losses)
+    bag = {key.removeprefix("_"): value for key, value in usage.extensions.get(PROTOCOL, {}).items()}
     thoughts = min(usage.reasoning_tokens or 0, usage.output_tokens)
     wire: Wire = {
         "promptTokenCount": usage.input_tokens - bag.get("toolUsePromptTokenCount", 0),
@@ -215,7 +232,8 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[Wire, Losses]
     losses.foreign(response.extensions, PROTOCOL, "")
     body: Wire = {"candidates": [_candidate(choice, losses) for choice in response.choices]}
     if response.usage is not None:
-        body["usageMetadata"] = encode_usage(response.usage)
+        losses.foreign(response.usage.extensions, PROTOCOL, "usage")
+        body["usageMetadata"] = encode_usage(response.usage, losses)
     body["modelVersion"] = response.model or reply.request.model
     body["responseId"] = response.id or reply.id
     body.update(own(response.extensions))
@@ -223,17 +241,15 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[Wire, Losses]
 
 
 def _candidate(choice: Choice, losses: Losses) -> Wire:
-    where = f"candidates[{choice.index}]"
+    where = f"choices[{choice.index}]"
     losses.foreign(choice.extensions, PROTOCOL, where)
     encoder = AnswerParts(losses)
     parts = [
-        wire
-        for at, part in enumerate(choice.parts)
-        for wire in encoder.encode(part, f"{where}.content.parts[{at}]")
+        wire for at, part in enumerate(choice.parts) for wire in encoder.encode(part, place(choice.index, at))
     ]
     return {
         "content": {"parts": parts or [{"text": ""}], "role": "model"},
-        "finishReason": finish_word(choice.finish),
+        "finishReason": finish_word(choice.finish, where, losses),
         "index": choice.index,
         **own(choice.extensions),
     }
@@ -246,6 +262,7 @@ class AnswerParts:
         self._losses = losses
         self._shared = PartEncoder(losses, media_in_results=True)
         self._thinkings: list[Thinking] = []
+        self._apart = Apart()
 
     def encode(self, part: Part, where: str) -> list[Wire]:
         match part:
@@ -257,9 +274,17 @@ class AnswerParts:
                 return [self.call(part, where)]
             case Opaque() if part.protocol != PROTOCOL:
                 self._losses.add(f"item.{part.kind}", where, f"only {part.protocol} has it")
-                return []
+                return [{"text": self._apart.item(part.text)}] if part.text else []
             case Text() | Refusal() | Media() | Opaque() | ToolResult():
+                if isinstance(part, Text | Refusal):
+                    self.text(part, where)
                 return self._shared.encode(part, where)
+
+    def text(self, part: Text | Refusal, where: str) -> None:
+        """A text begins."""
+        self._apart.text()
+        if isinstance(part, Refusal):
+            report_refusal(where, self._losses)
 
     def call(self, part: ToolCall, where: str) -> Wire:
         """A call of the client's function. What other makers thought before it goes along."""

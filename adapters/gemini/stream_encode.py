@@ -31,11 +31,12 @@ from adapters.canonical import (
 )
 from adapters.codec import Reply
 from adapters.framing import sse
+from adapters.gemini.carry import PROTOCOL
 from adapters.gemini.errors import encode_error
 from adapters.gemini.parts_encode import Wire, own
 from adapters.gemini.response import AnswerParts, encode_usage, finish_word, thought
 from adapters.jsontext import dump_bytes
-from adapters.losses import Losses
+from adapters.stream_losses import StreamLosses, place
 from adapters.tool_names import StreamRestorer
 
 _JOINABLE = frozenset({"text", "thought"})
@@ -57,7 +58,7 @@ class GeminiStreamEncoder:
     def __init__(self, reply: Reply, *, sse: bool) -> None:
         self._reply = reply
         self._sse = sse
-        self._losses = Losses()
+        self.losses = StreamLosses(PROTOCOL)
         self._restorer = StreamRestorer(reply.request)
         self._open: dict[tuple[int, int], _Open] = {}
         self._encoders: dict[int, AnswerParts] = {}
@@ -74,6 +75,7 @@ class GeminiStreamEncoder:
         for event in self._restorer.feed(events):
             if self._over:
                 break
+            self.losses.look(event)
             self._event(event, out)
         if self._pending and not self._over:
             out.append(self._chunk(self._taken()))
@@ -87,6 +89,8 @@ class GeminiStreamEncoder:
                 self._delta(event)
             case PartStart():
                 self._open[event.choice, event.index] = _Open(event.part)
+                if isinstance(event.part, Text | Refusal):
+                    self._encoder(event.choice).text(event.part, place(event.choice, event.index))
             case PartUpdate():
                 self._update(event)
             case PartEnd():
@@ -148,9 +152,8 @@ class GeminiStreamEncoder:
         open_part = self._open.pop((event.choice, event.index), None)
         if open_part is None:
             return
-        encoder = self._encoders.get(event.choice)
-        if encoder is None:
-            encoder = self._encoders[event.choice] = AnswerParts(self._losses)
+        encoder = self._encoder(event.choice)
+        where = place(event.choice, event.index)
         match open_part.part:
             case Text() | Refusal() as part:
                 if extras := own(part.extensions):
@@ -162,10 +165,16 @@ class GeminiStreamEncoder:
                     self._say(event.choice, wire)
             case ToolCall() as part:
                 whole = replace(part, arguments=part.arguments + "".join(open_part.text))
-                self._say(event.choice, encoder.call(whole, ""))
+                self._say(event.choice, encoder.call(whole, where))
             case part:
-                for wire in encoder.encode(part, ""):
+                for wire in encoder.encode(part, where):
                     self._say(event.choice, wire)
+
+    def _encoder(self, choice: int) -> AnswerParts:
+        encoder = self._encoders.get(choice)
+        if encoder is None:
+            encoder = self._encoders[choice] = AnswerParts(self.losses)
+        return encoder
 
     # ------------------------------------------------------------ chunks
 
@@ -183,7 +192,7 @@ class GeminiStreamEncoder:
             {
                 # Google's SDKs keep a turn only if every chunk of it has a part.
                 "content": {"parts": pending.get(finish.choice) or [{"text": ""}], "role": "model"},
-                "finishReason": finish_word(finish.reason),
+                "finishReason": finish_word(finish.reason, f"choices[{finish.choice}]", self.losses),
                 "index": finish.choice,
                 **own(finish.extensions),
             }
@@ -191,7 +200,7 @@ class GeminiStreamEncoder:
         ]
         chunk: Wire = {"candidates": candidates}
         if self._usage is not None:
-            chunk["usageMetadata"] = encode_usage(self._usage)
+            chunk["usageMetadata"] = encode_usage(self._usage, self.losses)
         out.append(self._chunk({**chunk, **self._head, **self._bag}))
         self._over = True
         if not self._sse:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from adapters import stop_reasons
 from adapters.canonical import (
     NO_EXTENSIONS,
     Base64Source,
@@ -30,28 +31,34 @@ from adapters.canonical import (
 )
 from adapters.codec import Reply
 from adapters.errors import InvalidResponse
+from adapters.joining import Apart, report_refusal
 from adapters.jsontext import dump, load_object
 from adapters.losses import Losses
 from adapters.ollama.request_decode import PROTOCOL
+from adapters.stop_reasons import Word, exact, nearest
+from adapters.stream_losses import place
 from adapters.tool_names import restore_response
+from adapters.usage_losses import report_counts
 
-DONE_REASONS: dict[StopReason, str] = {
-    "stop": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "context_window": "length",
-    "tool_calls": "stop",
-    "content_filter": "stop",
-    "refusal": "stop",
-    "pause": "stop",
-    "error": "stop",
-    "other": "stop",
+DONE_REASONS: dict[StopReason, Word] = {
+    "stop": exact("stop"),
+    "stop_sequence": nearest("stop"),
+    "length": exact("length"),
+    "context_window": nearest("length"),
+    "tool_calls": exact("stop"),
+    "content_filter": nearest("stop"),
+    "refusal": nearest("stop"),
+    "pause": nearest("stop"),
+    "error": nearest("stop"),
+    "other": nearest("stop"),
 }
 """Canonical -> `done_reason`."""
 
 STOP_REASONS: dict[str, StopReason] = {"stop": "stop", "length": "length", "load": "stop", "unload": "stop"}
 
-_TOP = frozenset({"model", "created_at", "message", "response", "thinking", "done", "done_reason"}) | {
+_TOP = frozenset(
+    {"model", "created_at", "message", "response", "thinking", "image", "done", "done_reason"}
+) | {
     "prompt_eval_count",
     "eval_count",
 }
@@ -66,7 +73,11 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
     if not isinstance(message, Mapping):
         if not isinstance(body.get("response"), str):
             raise InvalidResponse("neither `message` nor `response`", where="message")
-        message = {"content": body["response"], "thinking": body.get("thinking")}
+        message = {
+            "content": body["response"],
+            "thinking": body.get("thinking"),
+            "images": [body.get("image")],
+        }
     parts = list(message_parts(message, str(body.get("created_at") or "")))
     rest = {key: value for key, value in body.items() if key not in _TOP and key not in _DURATIONS}
     if durations := {key: body[key] for key in _DURATIONS if key in body}:
@@ -142,11 +153,23 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any
     for choice in response.choices[1:]:
         losses.add("n", f"choices[{choice.index}]", "Ollama gives one answer")
     first = response.choices[0] if response.choices else Choice((), FinishReason("other"))
-    piece = message_of(first.parts, losses)
+    report_extensions(response, first, losses)
+    piece = message_of(first.parts, losses, shows_pictures=shows_pictures(reply))
     body = head(response.model, reply)
     body.update(as_reply(piece, reply))
-    body.update(tail(first.finish, response.usage, response.extensions))
+    body.update(tail(first.finish, response.usage, response.extensions, losses))
     return body, losses
+
+
+def report_extensions(response: ChatResponse, first: Choice, losses: Losses) -> None:
+    """What other protocols say beyond the model: Ollama's answers have no place for it."""
+    losses.foreign(response.extensions, PROTOCOL, "")
+    losses.foreign(first.extensions, PROTOCOL, "choices[0]")
+    for at, part in enumerate(first.parts):
+        if not isinstance(part, Opaque):
+            losses.foreign(part.extensions, PROTOCOL, place(0, at))
+    if response.usage is not None:
+        losses.foreign(response.usage.extensions, PROTOCOL, "usage")
 
 
 def head(model: str, reply: Reply) -> dict[str, Any]:
@@ -165,15 +188,20 @@ def as_reply(message: dict[str, Any], reply: Reply) -> dict[str, Any]:
     flat = {"response": message["content"]}
     if "thinking" in message:
         flat["thinking"] = message["thinking"]
+    if "images" in message:
+        flat["image"] = message["images"][0]
     return flat
 
 
-def tail(finish: FinishReason, usage: Usage | None, extensions: Extensions) -> dict[str, Any]:
+def tail(finish: FinishReason, usage: Usage | None, extensions: Extensions, losses: Losses) -> dict[str, Any]:
     """What the last object has besides."""
+    word = DONE_REASONS[finish.unified]
+    stop_reasons.report(finish, word, PROTOCOL, "choices[0]", losses)
+    report_counts(usage, ("cached_tokens", "cache_write_tokens", "reasoning_tokens"), losses)
     counted = usage or Usage()
     own = dict(extensions.get(PROTOCOL, {}))
     return {
-        "done_reason": DONE_REASONS[finish.unified],
+        "done_reason": word.raw,
         "done": True,
         **dict.fromkeys(_DURATIONS, 1),
         **own.pop("_durations", {}),
@@ -183,31 +211,54 @@ def tail(finish: FinishReason, usage: Usage | None, extensions: Extensions) -> d
     }
 
 
-def message_of(parts: Iterable[Part], losses: Losses) -> dict[str, Any]:
-    """An assistant's message; calls are numbered from 0."""
+def shows_pictures(reply: Reply) -> bool:
+    """`/api/generate` answers with a picture in `image`; Ollama's own SDK fails at one in a message."""
+    return reply.action == "generate"
+
+
+def message_of(
+    parts: Iterable[Part],
+    losses: Losses,
+    first: int = 0,
+    apart: Apart | None = None,
+    *,
+    shows_pictures: bool,
+) -> dict[str, Any]:
+    """An assistant's message; calls are numbered from 0. `first`: the number of its first part."""
+    apart = apart or Apart()
     content: list[str] = []
     thinking: list[str] = []
     images: list[str] = []
     calls: list[dict[str, Any]] = []
-    for part in parts:
+    for at, part in enumerate(parts, first):
+        where = place(0, at)
         match part:
-            case Text(text) | Refusal(text):
+            case Text(text):
+                apart.text()
+                content.append(text)
+            case Refusal(text):
+                apart.text()
+                report_refusal(where, losses)
                 content.append(text)
             case Thinking(text, signature):
                 thinking.append(text)
                 if signature is not None:
-                    losses.add("thinking.signature", "", "Ollama has no place for it")
+                    losses.add("thinking.signature", where, "Ollama has no place for it")
             case ToolCall():
-                calls.append(encode_call(part, len(calls), losses))
-            case Media(kind="image", source=Base64Source(data)):
+                calls.append(encode_call(part, len(calls), losses, where))
+            case Media(kind="image", source=Base64Source(data)) if shows_pictures and not images:
                 images.append(data)
             case Media():
-                losses.add(f"media.{part.kind}", "", "Ollama answers with images only")
+                losses.add(
+                    f"media.{part.kind}",
+                    where,
+                    "Ollama answers with one picture at most, and on /api/generate",
+                )
             case Opaque(_, kind, _, text):
-                losses.add(f"item.{kind}", "", "Ollama has no such item")
-                content.append(text)
+                losses.add(f"item.{kind}", where, "Ollama has no such item")
+                content += [apart.item(text)] if text else []
             case _:
-                losses.add(part.tag, "", "Ollama's answers have no such part")
+                losses.add(part.tag, where, "Ollama's answers have no such part")
     message: dict[str, Any] = {"role": "assistant", "content": "".join(content)}
     if thinking:
         message["thinking"] = "".join(thinking)
@@ -218,11 +269,11 @@ def message_of(parts: Iterable[Part], losses: Losses) -> dict[str, Any]:
     return message
 
 
-def encode_call(call: ToolCall, index: int, losses: Losses) -> dict[str, Any]:
+def encode_call(call: ToolCall, index: int, losses: Losses, where: str = "") -> dict[str, Any]:
     if call.signature is not None:
-        losses.add("thinking.signature", "", "Ollama has no place for it")
+        losses.add("thinking.signature", where, "Ollama has no place for it")
     arguments = load_object(call.arguments) if call.kind == "function" else {"input": call.arguments}
     if arguments is None:
-        losses.add("tool_call.arguments", "", "not a JSON object; carried as text")
+        losses.add("tool_call.arguments", where, "not a JSON object; carried as text")
         arguments = {"arguments": call.arguments}
     return {"id": call.id, "function": {"index": index, "name": call.name, "arguments": arguments}}

@@ -13,11 +13,11 @@ from adapters.canonical import (
     Failure,
     Finish,
     FinishReason,
-    Media,
     Part,
     PartDelta,
     PartEnd,
     PartStart,
+    PartUpdate,
     Refusal,
     StreamEnd,
     StreamEvent,
@@ -31,10 +31,23 @@ from adapters.canonical import (
 from adapters.codec import Reply
 from adapters.errors import STATUS
 from adapters.framing import NdjsonDecoder
+from adapters.joining import Apart, report_refusal
 from adapters.jsontext import dump_bytes, load_object
-from adapters.losses import Losses
-from adapters.ollama.response import as_reply, finish_reason, head, message_of, message_parts, tail, usage
+from adapters.ollama.request_decode import PROTOCOL
+from adapters.ollama.response import (
+    as_reply,
+    finish_reason,
+    head,
+    message_of,
+    message_parts,
+    shows_pictures,
+    tail,
+    usage,
+)
+from adapters.stream_losses import StreamLosses, place
 from adapters.tool_names import StreamRestorer
+
+_SAYS_NOTHING = {"role", "content"}
 
 
 class Decoder:
@@ -77,7 +90,11 @@ class Decoder:
             events.append(StreamStart("", str(piece.get("model") or "")))
         message = piece.get("message")
         if not isinstance(message, dict):
-            message = {"content": piece.get("response"), "thinking": piece.get("thinking")}
+            message = {
+                "content": piece.get("response"),
+                "thinking": piece.get("thinking"),
+                "images": [piece.get("image")],
+            }
         stem = str(piece.get("created_at") or "")
         for part in message_parts(message, stem, len(self._called)):
             self._part(part, events)
@@ -129,18 +146,25 @@ class Encoder:
     """Events to lines for a client. Calls go out whole, when their arguments are complete."""
 
     def __init__(self, reply: Reply) -> None:
+        self.losses = StreamLosses(PROTOCOL)
         self._reply = reply
         self._restorer = StreamRestorer(reply.request)
         self._model = ""
         self._kinds: dict[int, Part] = {}
         self._arguments: dict[int, list[str]] = {}
         self._calls = 0
+        self._apart = Apart()
         self._usage: Usage | None = None
         self._reason = FinishReason("other")
         self._extensions: Extensions = NO_EXTENSIONS
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
-        return b"".join([self._one(event) for event in self._restorer.feed(events)])
+        out: list[bytes] = []
+        for event in self._restorer.feed(events):
+            if getattr(event, "choice", 0) == 0:
+                self.losses.look(event)
+            out.append(self._one(event))
+        return b"".join(out)
 
     def _one(self, event: StreamEvent) -> bytes:
         match event:
@@ -148,7 +172,9 @@ class Encoder:
                 return self._delta(index, text)
             case PartStart(index, part, 0):
                 self._kinds[index] = part
-                return self._message((part,)) if isinstance(part, Media) else b""
+                return self._start(index, part)
+            case PartUpdate(index, signature, _, 0) if signature is not None:
+                self._signed(index)
             case PartEnd(index, 0):
                 return self._call(index)
             case StreamStart() as start:
@@ -163,9 +189,25 @@ class Encoder:
                 return self._last()
             case Failure(error):
                 return dump_bytes({"error": error.message}) + b"\n"
+            case Finish():
+                self.losses.add("n", "choices", "Ollama gives one answer")
             case _:
                 pass  # a further choice, or a keep-alive, for which NDJSON has no form
         return b""
+
+    def _start(self, index: int, part: Part) -> bytes:
+        if isinstance(part, Thinking | ToolCall):
+            if part.signature is not None:
+                self._signed(index)
+            return b""
+        if isinstance(part, Refusal):
+            report_refusal(place(0, index), self.losses)
+        if isinstance(part, Text | Refusal):
+            return b""
+        return self._message((part,), first=index)
+
+    def _signed(self, index: int) -> None:
+        self.losses.add("thinking.signature", place(0, index), "Ollama has no place for it")
 
     def _delta(self, index: int, text: str) -> bytes:
         match self._kinds.get(index):
@@ -182,19 +224,24 @@ class Encoder:
         if not isinstance(part, ToolCall):
             return b""
         arguments = "".join(self._arguments.pop(index, []))
-        line = self._message((ToolCall(part.id, part.name, arguments, part.kind),), first_call=self._calls)
+        call = ToolCall(part.id, part.name, arguments, part.kind)
+        line = self._message((call,), first_call=self._calls, first=index)
         self._calls += 1
         return line
 
-    def _message(self, parts: tuple[Part, ...], first_call: int = 0) -> bytes:
-        message = message_of(parts, Losses())
+    def _message(self, parts: tuple[Part, ...], first_call: int = 0, first: int = 0) -> bytes:
+        message = message_of(
+            parts, self.losses, first, self._apart, shows_pictures=shows_pictures(self._reply)
+        )
+        if message.keys() == _SAYS_NOTHING and not message["content"]:
+            return b""
         for call in message.get("tool_calls", ()):
             call["function"]["index"] = first_call
         return self._line(message, {"done": False})
 
     def _last(self) -> bytes:
         empty = {"role": "assistant", "content": ""}
-        return self._line(empty, tail(self._reason, self._usage, self._extensions))
+        return self._line(empty, tail(self._reason, self._usage, self._extensions, self.losses))
 
     def _line(self, message: dict[str, Any], rest: dict[str, Any]) -> bytes:
         line = {**head(self._model, self._reply), **as_reply(message, self._reply), **rest}

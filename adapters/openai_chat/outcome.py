@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.canonical import NO_EXTENSIONS, FinishReason, StopReason, Usage
 from adapters.openai_chat.content import PROTOCOL
+from adapters.stop_reasons import Word, exact, nearest
 
 FINISH_IN: dict[str, StopReason] = {
     "stop": "stop",
@@ -37,17 +38,17 @@ FINISH_IN: dict[str, StopReason] = {
 }
 """`finish_reason` (in lower case) -> unified; anything else is `other`."""
 
-FINISH_OUT: dict[StopReason, str] = {
-    "stop": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "context_window": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "refusal": "content_filter",
-    "pause": "stop",
-    "error": "stop",
-    "other": "stop",
+FINISH_OUT: dict[StopReason, Word] = {
+    "stop": exact("stop"),
+    "stop_sequence": nearest("stop"),
+    "length": exact("length"),
+    "context_window": nearest("length"),
+    "tool_calls": exact("tool_calls"),
+    "content_filter": exact("content_filter"),
+    "refusal": nearest("content_filter"),
+    "pause": nearest("stop"),
+    "error": nearest("stop"),
+    "other": nearest("stop"),
 }
 """Unified -> one of the five that the SDK's type knows."""
 
@@ -56,7 +57,10 @@ SERVICE_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast
 
 
 def decode_finish(raw: Any, *, has_calls: bool) -> FinishReason:
-    """A turn with tool calls is never `stop`, whatever the server said; nor the reverse."""
+    """A turn with tool calls is never `stop`, whatever the server said; nor the reverse.
+
+    A refusal in the model's own words is an ordinary end, as it is for the models of all others.
+    """
     text = raw if isinstance(raw, str) else None
     unified: StopReason = "other"
     if text is not None:
@@ -68,9 +72,8 @@ def decode_finish(raw: Any, *, has_calls: bool) -> FinishReason:
     return FinishReason(unified, text)
 
 
-def encode_finish(reason: FinishReason, *, legacy: bool = False) -> str:
-    out = FINISH_OUT[reason.unified]
-    return "function_call" if legacy and out == "tool_calls" else out
+def encode_finish(word: Word, *, legacy: bool = False) -> str:
+    return "function_call" if legacy and word.raw == "tool_calls" else word.raw
 
 
 # ---------------------------------------------------------------- usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters import stop_reasons
 from adapters.canonical import (
     NO_EXTENSIONS,
     Base64Source,
@@ -20,13 +21,16 @@ from adapters.canonical import (
     Thinking,
     Tool,
     ToolCall,
+    ToolResult,
 )
 from adapters.codec import Reply
+from adapters.joining import joined_turn
 from adapters.losses import Losses
 from adapters.openai_chat import thinking
 from adapters.openai_chat.content import PROTOCOL, data_url, note, restore
-from adapters.openai_chat.outcome import SERVICE_TIERS, encode_finish, encode_usage
+from adapters.openai_chat.outcome import FINISH_OUT, SERVICE_TIERS, encode_finish, encode_usage
 from adapters.openai_chat.response_decode import TRIVIA
+from adapters.stream_losses import place
 from adapters.tool_names import restore_response
 
 Json = dict[str, Any]
@@ -70,21 +74,20 @@ def wants_legacy(request: ChatRequest) -> bool:
 def _choice(choice: Choice, legacy: bool, losses: Losses) -> Json:
     where = f"choices[{choice.index}]"
     message = _message(choice.parts, legacy, where, losses)
+    for position, part in enumerate(choice.parts):
+        _report(part, place(choice.index, position), losses)
+    word = FINISH_OUT[choice.finish.unified]
     tokens = [token for part in choice.parts for token in _logprobs(part)]
     out: Json = {
         "index": choice.index,
         "message": message,
         "logprobs": {"content": tokens, "refusal": None} if tokens else None,
-        "finish_reason": encode_finish(choice.finish, legacy=legacy),
+        "finish_reason": encode_finish(word, legacy=legacy),
     }
     restore(choice.extensions, "message", out, message)
     restore_trivia(choice.extensions, out)
     losses.foreign(choice.extensions, PROTOCOL, where)
-    losses.foreign(choice.finish.extensions, PROTOCOL, where)
-    if choice.finish.stop_sequence is not None:
-        losses.add("stop_sequence", where, "which of the stop sequences it was cannot be told")
-    if choice.finish.unified in ("pause", "error", "other"):
-        losses.add(f"finish.{choice.finish.unified}", where, f"told as stop; it was {choice.finish.raw!r}")
+    stop_reasons.report(choice.finish, word, PROTOCOL, where, losses)
     return out
 
 
@@ -96,12 +99,13 @@ def _logprobs(part: Part) -> list[Any]:
 
 def _message(parts: Sequence[Part], legacy: bool, where: str, losses: Losses) -> Json:
     texts = [part for part in parts if isinstance(part, Text)]
+    words = joined_turn(part for part in parts if not isinstance(part, Refusal))
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
     # OpenAI's own: null beside calls and refusals, "" where the model said nothing at all
     silent = any(isinstance(part, ToolCall | Refusal | Media) for part in parts)
     out: Json = {
         "role": "assistant",
-        "content": None if silent and not texts else "".join(part.text for part in texts),
+        "content": None if silent and not (texts or words) else words,
         "refusal": "".join(refusals) if refusals else None,
         "annotations": _annotations(texts),
     }
@@ -114,8 +118,6 @@ def _message(parts: Sequence[Part], legacy: bool, where: str, losses: Losses) ->
     elif calls:
         out["tool_calls"] = [encode_call(call) for call in calls]
     _media(out, parts, where, losses)
-    for position, part in enumerate(parts):
-        _report(part, f"{where}.message.parts[{position}]", losses)
     return out
 
 
@@ -191,6 +193,13 @@ def encode_audio(part: Media) -> Json:
 
 def _report(part: Part, where: str, losses: Losses) -> None:
     if isinstance(part, Opaque):
-        losses.add(part.kind, where, f"an item of {part.protocol} has no place in a message")
+        report_item(part, where, losses)
+    elif isinstance(part, ToolResult):
+        losses.add("tool_result", where, "an answer has no results of tools")
     else:
         losses.foreign(part.extensions, PROTOCOL, where)
+
+
+def report_item(part: Opaque, where: str, losses: Losses) -> None:
+    """What only another protocol has: it is told in words, if there are any."""
+    losses.add(f"item.{part.kind}", where, f"an item of {part.protocol} has no place in a message")

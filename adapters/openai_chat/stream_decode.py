@@ -54,7 +54,16 @@ Json = Mapping[str, Any]
 class _ChoiceState:
     """The parts of one choice."""
 
-    __slots__ = ("calls", "extensions", "finish", "number", "open", "open_kind", "parts", "thought")
+    __slots__ = (
+        "calls",
+        "extensions",
+        "finish",
+        "number",
+        "open",
+        "open_kind",
+        "parts",
+        "thought",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -413,9 +422,8 @@ class ChatStreamDecoder:
         if audio and audio["data"]:
             for part in media_parts({"audio": audio}):
                 self._whole(state, part, out)
-        out.append(
-            Finish(decode_finish(state.finish or "stop", has_calls=len(state.calls) > 0), state.number)
-        )
+        reason = decode_finish(state.finish or "stop", has_calls=len(state.calls) > 0)
+        out.append(Finish(reason, state.number))
 
     def _fail(self, error: ChatError, out: list[StreamEvent]) -> None:
         self._over = True

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from adapters import stop_reasons
 from adapters.canonical import (
     NO_EXTENSIONS,
     Base64Source,
@@ -18,6 +19,7 @@ from adapters.canonical import (
     Finish,
     KeepAlive,
     Media,
+    Opaque,
     Part,
     PartDelta,
     PartEnd,
@@ -30,18 +32,27 @@ from adapters.canonical import (
     Text,
     Thinking,
     ToolCall,
+    ToolResult,
     Usage,
     UsageUpdate,
 )
 from adapters.codec import Reply
 from adapters.framing import sse, sse_comment
+from adapters.joining import Apart
 from adapters.jsontext import dump_bytes
 from adapters.openai_chat import thinking
 from adapters.openai_chat.content import PROTOCOL
 from adapters.openai_chat.errors import error_body
-from adapters.openai_chat.outcome import SERVICE_TIERS, encode_finish, encode_usage
+from adapters.openai_chat.outcome import FINISH_OUT, SERVICE_TIERS, encode_finish, encode_usage
 from adapters.openai_chat.response_decode import TRIVIA
-from adapters.openai_chat.response_encode import encode_audio, encode_image, extra_content, wants_legacy
+from adapters.openai_chat.response_encode import (
+    encode_audio,
+    encode_image,
+    extra_content,
+    report_item,
+    wants_legacy,
+)
+from adapters.stream_losses import StreamLosses, place
 from adapters.tool_names import StreamRestorer
 
 _DONE = b"data: [DONE]\n\n"
@@ -66,9 +77,10 @@ class _Open:
 
 
 class _ChoiceState:
-    __slots__ = ("calls", "images", "legacy", "started", "thoughts")
+    __slots__ = ("apart", "calls", "images", "legacy", "started", "thoughts")
 
     def __init__(self) -> None:
+        self.apart = Apart()
         self.started = False
         self.calls = 0
         self.thoughts = 0
@@ -80,6 +92,7 @@ class ChatStreamEncoder:
     """Sans-I/O: events in, bytes out. Loose ends (an unfinished choice) stay as loose as they came."""
 
     def __init__(self, reply: Reply) -> None:
+        self.losses = StreamLosses(PROTOCOL)
         self._reply = reply
         self._restorer = StreamRestorer(reply.request)
         self._legacy = wants_legacy(reply.request)
@@ -95,6 +108,7 @@ class ChatStreamEncoder:
         out: list[bytes] = []
         for event in self._restorer.feed(events):
             if not self._over:
+                self.losses.look(event)
                 self._event(event, out)
         return b"".join(out)
 
@@ -177,15 +191,21 @@ class ChatStreamEncoder:
             case Text() | Refusal() | Thinking():
                 key = _TEXT_KEYS[type(part)].encode()
                 entry.prefix, entry.suffix = self._frame(event.choice, b'{"' + key + b'":', b"}")
+                if isinstance(part, Text):
+                    state.apart.text()
                 if isinstance(part, Thinking):
                     entry.position = state.thoughts
                     state.thoughts += 1
             case ToolCall():
                 self._call_start(event.choice, event.index, part, state, entry, out)
             case Media():
-                self._media(event.choice, part, state, out)
-            case _:
-                pass  # another protocol's item; see the losses of a whole answer
+                self._media(event, part, state, out)
+            case Opaque():
+                report_item(part, place(event.choice, event.index), self.losses)
+                if part.text:
+                    out.append(self._chunk(event.choice, {"content": state.apart.item(part.text)}))
+            case ToolResult():
+                self.losses.add("tool_result", place(event.choice, event.index), "an answer has none")
 
     def _call_start(
         self, choice: int, index: int, call: ToolCall, state: _ChoiceState, entry: _Open, out: list[bytes]
@@ -219,12 +239,15 @@ class ChatStreamEncoder:
         entry.prefix, entry.suffix = self._frame(choice, before, b"}}]}")
         entry.sent = bool(call.arguments)
 
-    def _media(self, choice: int, part: Media, state: _ChoiceState, out: list[bytes]) -> None:
+    def _media(self, event: PartStart, part: Media, state: _ChoiceState, out: list[bytes]) -> None:
+        choice = event.choice
         if part.kind == "image" and (image := encode_image(part, state.images)):
             state.images += 1
             out.append(self._chunk(choice, {"images": [image]}))
         elif part.kind == "audio" and isinstance(part.source, Base64Source):
             out.append(self._chunk(choice, {"audio": encode_audio(part)}))
+        else:
+            self.losses.add(f"media.{part.kind}", place(choice, event.index), "a message has no slot for it")
 
     def _part_delta(self, event: PartDelta, out: list[bytes]) -> None:
         entry = self._parts.get((event.choice, event.index))
@@ -283,7 +306,9 @@ class ChatStreamEncoder:
     def _finish(self, event: Finish, out: list[bytes]) -> None:
         state = self._role(event.choice, out)
         legacy = state.legacy is not None and not state.calls
-        finish = encode_finish(event.reason, legacy=legacy)
+        word = FINISH_OUT[event.reason.unified]
+        stop_reasons.report(event.reason, word, PROTOCOL, f"choices[{event.choice}]", self.losses)
+        finish = encode_finish(word, legacy=legacy)
         logprobs = event.extensions.get(PROTOCOL, NO_EXTENSIONS).get("logprobs")
         out.append(self._chunk(event.choice, {}, finish, logprobs))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from adapters.canonical import ChatRequest, ChatResponse, Message, Opaque, Signature, Text, Usage
+from adapters.canonical import ChatRequest, ChatResponse, Message, Opaque, Signature, Text, Thinking, Usage
 from adapters.codec import Reply
 from adapters.losses import Losses
 from adapters.openai_responses import notes
@@ -72,9 +72,11 @@ def without_wish(request: ChatRequest) -> ChatRequest:
     return replace(request, messages=kept)
 
 
-def encode(response: ChatResponse, reply: Reply) -> dict[str, Any]:
-    """The API's shape: the user's messages, then one compaction item."""
+def encode(response: ChatResponse, reply: Reply, losses: Losses) -> dict[str, Any]:
+    """The API's shape: the user's messages, then one compaction item. Thoughts about it are not told."""
     parts = response.choices[0].parts if response.choices else ()
+    if any(isinstance(part, Thinking) and part.text for part in parts):
+        losses.add("thinking", "output", "a compaction has none")
     own = [dict(part.value) for part in parts if isinstance(part, Opaque) and part.protocol == notes.PROTOCOL]
     summary = SUMMARY_HEAD + "".join(part.text for part in parts if isinstance(part, Text))
     return {

@@ -18,6 +18,7 @@ from adapters.canonical import (
     Tool,
     ToolCall,
 )
+from adapters.joining import Apart
 from adapters.losses import Losses
 from adapters.openai_responses import client_tools, notes
 from adapters.openai_responses.items_decode import BEFORE_CALL
@@ -43,8 +44,9 @@ def encode_output(
     """The items of a whole answer. `status` is that of a message at its end; all others are completed."""
     items: list[dict[str, Any]] = []
     message: Mapping[str, Any] | None = None
+    apart = Apart()
     for given in parts:
-        part = told(given, losses)
+        part = told(given, losses, apart)
         if isinstance(part, Text | Refusal):
             about = message_of(part)
             if message is None or not continues(about, message):
@@ -64,12 +66,14 @@ def encode_output(
     return items
 
 
-def told(part: Part, losses: Losses) -> Part:
+def told(part: Part, losses: Losses, apart: Apart) -> Part:
     """An item of another protocol as text, where it has words."""
+    if isinstance(part, Text | Refusal):
+        apart.text()
     if not isinstance(part, Opaque) or part.protocol == notes.PROTOCOL:
         return part
-    losses.add(part.kind, "output", f"an item of {part.protocol} only")
-    return Text(part.text) if part.text else part
+    losses.add(f"item.{part.kind}", "output", f"an item of {part.protocol} only")
+    return Text(apart.item(part.text)) if part.text else part
 
 
 # ---------------------------------------------------------------- messages
@@ -122,6 +126,8 @@ def whole_item(
             return reasoning_item(part, f"{MINTED_REASONING}{stem}{at}")
         case ToolCall():
             return call_item(part, f"{stem}{at}", kinds)
+        case Media(extensions=extensions) if raw := notes.own(extensions).get("_:raw"):
+            return dict(raw)
         case Media(kind="image", source=Base64Source(data)):
             form = part.media_type.partition("/")[2] or "png"
             return {

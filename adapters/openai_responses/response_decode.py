@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from adapters.canonical import ChatResponse, Choice, Extensions, Part, Refusal, Text
+from adapters.canonical import (
+    Base64Source,
+    ChatResponse,
+    Choice,
+    Extensions,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    Text,
+)
 from adapters.errors import InvalidRequest, InvalidResponse
 from adapters.openai_responses import notes
 from adapters.openai_responses.items_decode import decode_items
@@ -54,11 +64,24 @@ def decode_output(items: list[Any]) -> tuple[Part, ...]:
     for message in messages:
         item = {key: value for key, value in notes.own(message.extensions).items() if key != "_:form"}
         for part in message.parts:
-            if isinstance(part, Text | Refusal):
+            if (image := _image(part)) is not None:
+                parts.append(image)
+            elif isinstance(part, Text | Refusal):
                 parts.append(replace(part, extensions=content_bag(part.extensions, item)))
             else:
                 parts.append(part)
     return tuple(parts)
+
+
+def _image(part: Part) -> Media | None:
+    """The picture of an `image_generation_call`; as an item of the history it stays what it is."""
+    if not isinstance(part, Opaque) or part.kind != "image_generation_call":
+        return None
+    data, form = part.value.get("result"), part.value.get("output_format")
+    if not isinstance(data, str) or not data:
+        return None
+    media_type = f"image/{form}" if isinstance(form, str) and form else "image/png"
+    return Media("image", Base64Source(data), media_type, extensions=notes.extensions({"_:raw": part.value}))
 
 
 def content_bag(extensions: Extensions, item: Mapping[str, Any]) -> Extensions:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from adapters import stop_reasons
 from adapters.canonical import (
     ChatError,
     ErrorKind,
     Failure,
     Finish,
+    FinishReason,
     KeepAlive,
     Media,
     Opaque,
@@ -24,7 +26,6 @@ from adapters.canonical import (
     PartStart,
     PartUpdate,
     Refusal,
-    StopReason,
     StreamEnd,
     StreamEvent,
     StreamStart,
@@ -37,8 +38,8 @@ from adapters.canonical import (
 )
 from adapters.codec import Reply
 from adapters.framing import sse_comment
-from adapters.losses import Losses
-from adapters.openai_responses import envelope, items_output
+from adapters.joining import Apart
+from adapters.openai_responses import envelope, items_output, notes
 from adapters.openai_responses.stream_parts import (
     Emitter,
     OpenCall,
@@ -47,8 +48,9 @@ from adapters.openai_responses.stream_parts import (
     OpenPart,
     OpenReasoning,
 )
-from adapters.openai_responses.usage import STATUSES
+from adapters.openai_responses.usage import WORDS, outcome
 from adapters.sequence import Sequencer
+from adapters.stream_losses import StreamLosses
 from adapters.tool_names import StreamRestorer
 
 ERROR_CODES: dict[ErrorKind, str] = {
@@ -67,21 +69,24 @@ class ResponsesStreamEncoder:
     """One answer's stream."""
 
     def __init__(self, reply: Reply) -> None:
+        self.losses = StreamLosses(notes.PROTOCOL)
         self._reply = reply
         self._restorer = StreamRestorer(reply.request)
         self._sequencer = Sequencer()
+        self._apart = Apart()
         self._kinds = items_output.declared_client_tools(reply.request)
         self._emitter = Emitter(reply.id)
         self._envelope: dict[str, Any] | None = None
         self._usage: Usage | None = None
-        self._finish: StopReason | None = None
+        self._finish: FinishReason | None = None
         self._message: OpenMessage | None = None
         self._part: OpenPart | None = None
         self._ended = False
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
-        for event in self._sequencer.feed(self._restorer.feed(_first_choice(events))):
+        for event in self._sequencer.feed(self._restorer.feed(self._first_choice(events))):
             if not self._ended:
+                self.losses.look(event)
                 self._event(event)
         return self._emitter.take()
 
@@ -104,7 +109,7 @@ class ResponsesStreamEncoder:
             case UsageUpdate(usage):
                 self._usage = usage
             case Finish(reason):
-                self._finish = self._finish or reason.unified
+                self._finish = self._finish or reason
             case StreamEnd():
                 self._end()
             case Failure(error):
@@ -126,7 +131,7 @@ class ResponsesStreamEncoder:
         self._emitter.emit("response.in_progress", {"response": response})
 
     def _start_part(self, given: Part) -> None:
-        part = items_output.told(given, Losses())
+        part = items_output.told(given, self.losses, self._apart)
         if isinstance(part, Text | Refusal):
             about = items_output.message_of(part)
             if self._message is None or not items_output.continues(about, self._message.about):
@@ -145,7 +150,7 @@ class ResponsesStreamEncoder:
 
     def _whole(self, part: Part) -> None:
         at = len(self._emitter.output)
-        item = items_output.whole_item(part, self._reply.id, at, self._kinds, Losses())
+        item = items_output.whole_item(part, self._reply.id, at, self._kinds, self.losses)
         if item is not None:
             self._emitter.whole(item)
 
@@ -158,7 +163,10 @@ class ResponsesStreamEncoder:
         self._ended = True
         if self._envelope is None:
             self._start(StreamStart("", ""))
-        status, reason = STATUSES[self._finish or "other"]
+        finish = self._finish or FinishReason("other")
+        word = WORDS[finish.unified]
+        stop_reasons.report(finish, word, notes.PROTOCOL, "choices[0]", self.losses)
+        status, reason = outcome(word)
         if self._part is not None:
             self._part.end()
         self._close_message(status)
@@ -184,7 +192,12 @@ class ResponsesStreamEncoder:
         response["error"] = {"code": code, "message": error.message}
         self._emitter.emit("response.failed", {"response": response})
 
-
-def _first_choice(events: Iterable[StreamEvent]) -> list[StreamEvent]:
-    """The API gives one answer: events of further choices go (reported with the request: `n`)."""
-    return [event for event in events if not getattr(event, "choice", 0)]
+    def _first_choice(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
+        """The API gives one answer: events of further choices go."""
+        mine: list[StreamEvent] = []
+        for event in events:
+            if not getattr(event, "choice", 0):
+                mine.append(event)
+            elif isinstance(event, Finish):
+                self.losses.add("n", "choices", "the Responses API gives one answer")
+        return mine

@@ -10,6 +10,7 @@ from typing import Any
 
 from adapters.canonical import FinishReason, Part, StopReason, ToolCall, Usage
 from adapters.openai_responses import notes
+from adapters.stop_reasons import Word, exact, nearest
 
 _KNOWN = frozenset(
     {"input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details"}
@@ -21,19 +22,26 @@ REASONS: dict[str, StopReason] = {
 }
 """`incomplete_details.reason` -> stop reason; others are `other`."""
 
-STATUSES: dict[StopReason, tuple[str, str | None]] = {
-    "stop": ("completed", None),
-    "stop_sequence": ("completed", None),
-    "tool_calls": ("completed", None),
-    "length": ("incomplete", "max_output_tokens"),
-    "context_window": ("incomplete", "max_output_tokens"),
-    "content_filter": ("incomplete", "content_filter"),
-    "refusal": ("incomplete", "content_filter"),
-    "pause": ("incomplete", None),
-    "error": ("incomplete", None),
-    "other": ("incomplete", None),
+WORDS: dict[StopReason, Word] = {
+    "stop": exact("completed"),
+    "stop_sequence": nearest("completed"),
+    "tool_calls": exact("completed"),
+    "length": exact("max_output_tokens"),
+    "context_window": nearest("max_output_tokens"),
+    "content_filter": exact("content_filter"),
+    "refusal": nearest("content_filter"),
+    "pause": nearest("incomplete"),
+    "error": nearest("incomplete"),
+    "other": nearest("incomplete"),
 }
-"""Stop reason -> status and `incomplete_details.reason`."""
+"""Stop reason -> `incomplete_details.reason`, or the status where there is no reason."""
+
+
+def outcome(word: Word) -> tuple[str, str | None]:
+    """The status, and `incomplete_details.reason`."""
+    if word.raw in ("completed", "incomplete"):
+        return word.raw, None
+    return "incomplete", word.raw
 
 
 def decode_usage(value: Any) -> Usage | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ import pytest
 
 from routing.table import LossPolicy, Parameters, Target
 from tests.routing.samples import SAMPLES, error_message
-from tests.routing.scripted_upstream import ScriptedUpstream, answers, scripted
+from tests.routing.scripted_upstream import Connection, Received, ScriptedUpstream, answers, scripted
 from tests.routing.serving import group, provider, serving, table
 
 LOSING: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
@@ -142,3 +143,67 @@ async def test_what_passes_through_loses_nothing() -> None:
                 answer = await client.post(f"{hub.url}/{name}{sample.path}", json=body)
                 assert answer.status_code == 200, answer.text
                 assert upstream.requests[-1].json["logit_bias"] == {"1": 2}
+
+
+# ---------------------------------------------------------------- what of an answer is lost in a stream
+
+THOUGHTFUL = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","model":"m","content":[],'
+    b'"usage":{"input_tokens":1,"output_tokens":1}%s}}\n\n'
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+    b'"content_block":{"type":"thinking","thinking":"","signature":""}}\n\n'
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
+    b'"delta":{"type":"thinking_delta","thinking":"Hm"}}\n\n'
+)
+PAUSED = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
+    b'"delta":{"type":"signature_delta","signature":"c2ln"}}\n\n'
+    b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"pause_turn"},'
+    b'"usage":{"output_tokens":2}}\n\n'
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+)
+
+
+@pytest.mark.parametrize("policy", ["allow", "warn"])
+async def test_a_stream_tells_its_losses_in_the_log_and_the_record(
+    policy: LossPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The header has those that are known with the first event; the others come to light later."""
+    level = logging.DEBUG if policy == "allow" else logging.WARNING
+    caplog.set_level(level, "hub.routing")
+    seen = asyncio.Event()
+
+    async def script(_: Received, connection: Connection) -> None:
+        await connection.head(200, {"content-type": "text/event-stream"})
+        await connection.chunk(THOUGHTFUL % b',"container":{"id":"c"}')
+        await seen.wait()
+        await connection.chunk(PAUSED)
+        await connection.end()
+
+    async with scripted(script) as upstream:
+        target = Target(provider("anthropic", upstream.url), "real-model")
+        async with serving(table(group(target, losses=policy))) as hub, httpx.AsyncClient() as client:
+            ours = SAMPLES["ollama"]
+            url = f"{hub.url}/g{ours.stream_path}"
+            async with client.stream("POST", url, json=ours.stream_body) as answer:
+                seen.set()
+                assert "done_reason" in (await answer.aread()).decode()
+    assert answer.headers["x-hub-losses"] == "container"
+    assert [record.losses for record in hub.records] == [("container", "thinking.signature", "stop_reason")]
+    lines = logged(caplog, level)
+    assert len(lines) == 3
+    assert any(" lost thinking.signature at choices[0].parts[0]: " in line for line in lines)
+    assert any(" lost stop_reason at choices[0]: pause " in line for line in lines)
+
+
+async def test_a_replayed_stream_has_all_its_losses_in_the_header() -> None:
+    """The target gave JSON to a client that wants a stream: all is known before the head."""
+    whole = {**SAMPLES["anthropic"].answer, "stop_reason": "pause_turn"}
+    async with scripted(answers(whole)) as upstream:
+        target = Target(provider("anthropic", upstream.url), "real-model")
+        async with serving(table(group(target))) as hub, httpx.AsyncClient() as client:
+            ours = SAMPLES["openai"]
+            answer = await client.post(f"{hub.url}/g{ours.stream_path}", json=ours.stream_body)
+    assert answer.status_code == 200
+    assert answer.headers["x-hub-losses"].split(", ")[-1] == "stop_reason"

@@ -173,7 +173,7 @@ def test_parts_that_other_protocols_have() -> None:
         {"type": "text", "text": "No."},
         {"type": "tool_use", "id": "toolu_abc1234", "name": "f", "input": {}},
     ]
-    assert losses.codes == ("media.image", "item.web_search_call")
+    assert losses.codes == ("refusal", "media.image", "item.web_search_call")
     assert document["id"] == "msg_abc123"
 
 

@@ -171,6 +171,7 @@ def test_parts_to_gemini() -> None:
                     {"text": "no"},
                     {"functionCall": {"name": "f", "args": {"a": 1}, "id": "c1"}},
                     {"inlineData": {"mimeType": "image/png", "data": "aaaa"}},
+                    {"text": "\n\nin words\n\n"},
                 ],
                 "role": "model",
             },

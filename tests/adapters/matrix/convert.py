@@ -33,13 +33,14 @@ class Outcome:
     answer_losses: tuple[Loss, ...] = ()
     events: tuple[StreamEvent, ...] = ()
     stream: bytes = b""
+    stream_losses: tuple[Loss, ...] = ()
     error: ChatError | None = None
     error_answer: tuple[int, dict[str, Any]] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def losses(self) -> list[Loss]:
-        return [*(self.sent.losses if self.sent else ()), *self.answer_losses]
+        return [*(self.sent.losses if self.sent else ()), *self.answer_losses, *self.stream_losses]
 
 
 def plain(value: Any) -> Any:
@@ -88,6 +89,7 @@ def outcome(client: str, target: str, feature: str) -> Outcome:
         out["events"] = tuple(decode_stream(target, frames(target, given.stream)))
         encoder = mine.stream_encoder(reply(client, feature, stream=True))
         out["stream"] = b"".join(encoder.encode([event]) for event in out["events"])
+        out["stream_losses"] = tuple(encoder.losses.taken())
     if given.error is not None:
         status, headers = given.error["status"], given.error["headers"]
         out["error"] = theirs.decode_error(status, headers, dump(given.error["body"]).encode())

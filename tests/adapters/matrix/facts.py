@@ -101,7 +101,7 @@ def of_response(response: ChatResponse, *, signatures: bool = True) -> list[Fact
         found = [fact for part in choice.parts for fact in _of_part(part, links)]
         if not signatures:
             found = [fact for fact in found if fact[0] not in ("signature", "redacted", "call.signature")]
-        facts += [(f"answer.{kind}", value) for kind, value in _joined(found)]
+        facts += [(f"answer.{kind}", value) for kind, value in _joined(found, "")]
         facts.append(("finish", choice.finish.unified))
         if choice.finish.stop_sequence:
             facts.append(("finish.stop_sequence", choice.finish.stop_sequence))
@@ -181,12 +181,12 @@ def _number(result: Fact) -> int:
     return number
 
 
-def _joined(facts: Iterable[Fact]) -> list[Fact]:
-    """Neighbouring texts as one."""
+def _joined(facts: Iterable[Fact], between: str = "\n") -> list[Fact]:
+    """Neighbouring texts as one; in an answer just as they are, see `adapters.joining`."""
     out: list[Fact] = []
     for kind, value in facts:
         if out and kind == out[-1][0] and kind in ("text", "thinking", "refusal"):
-            out[-1] = kind, f"{out[-1][1]}\n{value}"
+            out[-1] = kind, f"{out[-1][1]}{between}{value}"
         else:
             out.append((kind, value))
     return [(kind, _levelled(value)) for kind, value in out]

@@ -55,7 +55,8 @@ def _read(mine: Codec, found: Outcome, own: bool) -> list[facts.Fact]:
 
 
 def _changes(what: str, found: Outcome, want: list[facts.Fact], got: list[facts.Fact]) -> list[Change]:
-    losses = found.sent.losses if what == "request" and found.sent else found.answer_losses
+    by_what = {"answer": found.answer_losses, "stream": found.stream_losses}
+    losses = found.sent.losses if what == "request" and found.sent else by_what[what]
     codes = frozenset(loss.code for loss in losses)
     return [
         Change(what, found.client, found.target, found.feature, one.kind, one.detail, codes)

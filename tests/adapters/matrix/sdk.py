@@ -209,13 +209,15 @@ def _anthropic(data: bytes) -> dict[str, Any]:
 
 def _gemini(data: bytes) -> dict[str, Any]:
     """The SDK has no accumulator; its chats join texts as here."""
-    whole: dict[str, Any] = {"content": {"role": "model", "parts": []}}
-    parts: list[dict[str, Any]] = whole["content"]["parts"]
+    answers: dict[int, dict[str, Any]] = {}
     top: dict[str, Any] = {}
     for chunk in sse_events(data):
         _fits(genai.GenerateContentResponse, chunk)
-        assert "finishReason" not in whole, "a chunk behind the last"
         for candidate in chunk.get("candidates", ()):
+            empty = {"content": {"role": "model", "parts": []}}
+            whole = answers.setdefault(candidate.get("index", 0), empty)
+            assert "finishReason" not in whole, "a chunk behind the last"
+            parts = whole["content"]["parts"]
             for part in candidate.get("content", {}).get("parts", ()):
                 same = parts and part.keys() == parts[-1].keys() <= {"text", "thought"}
                 if same:
@@ -224,8 +226,9 @@ def _gemini(data: bytes) -> dict[str, Any]:
                     parts.append(dict(part))
             whole |= {key: value for key, value in candidate.items() if key != "content"}
         top |= {key: value for key, value in chunk.items() if key != "candidates"}
-    assert "finishReason" in whole or "promptFeedback" in top, "no end"
-    return {"candidates": [whole], **top}
+    ended = bool(answers) and all("finishReason" in one for one in answers.values())
+    assert ended or "promptFeedback" in top, "no end"
+    return {"candidates": [answers[index] for index in sorted(answers)], **top}
 
 
 def _ollama(data: bytes) -> dict[str, Any]:

@@ -99,6 +99,16 @@ def test_a_stream_says_what_the_answer_says(one: Case) -> None:
 
 
 @pytest.mark.parametrize(("client", "target"), PAIRS)
+def test_a_stream_loses_what_the_answer_loses(client: str, target: str) -> None:
+    for feature in features():
+        found = outcome(client, target, feature)
+        if found.answer is None or not found.stream:
+            continue
+        answer, stream = ({loss.code for loss in some} for some in (found.answer_losses, found.stream_losses))
+        assert stream == answer, feature
+
+
+@pytest.mark.parametrize(("client", "target"), PAIRS)
 def test_a_request_for_a_stream_differs_in_that_only(client: str, target: str) -> None:
     for feature in features():
         found = outcome(client, target, feature)

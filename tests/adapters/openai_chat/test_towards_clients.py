@@ -401,7 +401,7 @@ def test_losses_of_an_answer() -> None:
         ),
     )
     _, losses = CODEC.encode_response(answer, reply())
-    assert set(losses.codes) == {"server_tool_use", "citations", "stop_sequence"}
+    assert set(losses.codes) == {"item.server_tool_use", "citations", "stop_sequence"}
 
 
 def test_a_chat_answer_loses_nothing_on_the_way_to_a_chat_client() -> None:
