@@ -71,7 +71,8 @@ class Inside:
         settings = new.settings
         self._scrubber = scrubber_of(new.loaded)
         if self._log is not None:
-            self._log.scrubber = self._scrubber
+            own = settings.recorder.redact if settings.recorder is not None else ()
+            self._log.scrubber = self._scrubber.with_patterns(own)
             if old is not None and (settings.log, settings.server) != (old.settings.log, old.settings.server):
                 self._log.follow(settings.log, settings.server.log_level)
         await self._follow_recorder(new)

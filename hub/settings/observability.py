@@ -103,6 +103,7 @@ class RecorderSettings(Model):
     max_body: Size = 5_000_000
     """Of a longer body the rest is left out. Also `5MB`."""
     redact: tuple[Pattern, ...] = ()
-    """Regular expressions of what is masked, beside all secrets of the settings and usual forms of keys."""
+    """Regular expressions of what is masked, in the log too, beside all secrets of the settings and usual
+    forms of keys."""
     file: Path | None = None
     """The database; absent: one in the user's state folder."""
