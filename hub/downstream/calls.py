@@ -51,6 +51,8 @@ class Caller(ABC):
     """The groups of models that it may use; None: all."""
     key_name: str = ""
     """The name of the hub's key that came with the request."""
+    may_switch: bool = True
+    """Whether it may choose the active group, for everybody."""
     stateless: bool = False
     """Whether it takes questions as results (2026-07-28), so those of a server of its own era just pass."""
 

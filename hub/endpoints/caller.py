@@ -54,6 +54,7 @@ class EndpointCaller(Caller):
     ) -> None:
         self.groups = groups
         self.key_name = "" if (holder := key_of(context)) is ANYONE else holder.name
+        self.may_switch = not holder.is_limited
         connection = connection_of(context)
         capabilities = connection.client_capabilities
         self._channel = channel_of(context)

@@ -248,7 +248,7 @@ class Handlers:
         key = key_of(context)
         if key.meter is None:
             return await self._ask(context, server, params)
-        if (exceeded := key.meter.enter(is_paid=False)) is not None:
+        if (exceeded := key.meter.enter()) is not None:
             _, kind, message, wait = refusal_of(key.name, exceeded)
             raise MCPError(RATE_LIMITED, message, {"type": kind, "retryAfter": wait})
         try:

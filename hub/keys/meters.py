@@ -94,13 +94,10 @@ class Meter:
             _, self._period_end = period_of(self._allowance.budget, self._clocks.unix())
             self.spent = spent
 
-    def enter(self, *, is_paid: bool = True) -> Exceeded | Overspent | None:
-        """Count a request that begins, or say why it may not. Each that may needs `leave` at its end.
-
-        `is_paid`: whether it may cost something; the budget counts for those alone.
-        """
+    def enter(self) -> Exceeded | Overspent | None:
+        """Count a request that begins, or say why it may not. Each that may needs `leave` at its end."""
         budget = self._allowance.budget
-        if budget is not None and is_paid:
+        if budget is not None:
             now = self._clocks.unix()
             self._roll(now)
             if self.spent >= budget.amount:

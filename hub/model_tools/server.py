@@ -83,7 +83,7 @@ class ModelTools:
             case _ if name == LIST:
                 return self._list(table)
             case _ if name == SWITCH:
-                return self._switch(table, arguments)
+                return self._switch(table, arguments, caller)
             case _ if name == EXPLAIN:
                 return self._explain(table, arguments)
             case _:
@@ -174,7 +174,9 @@ class ModelTools:
             "structuredContent": {"models": models},
         }
 
-    def _switch(self, table: Table, arguments: Mapping[str, Any]) -> Result:
+    def _switch(self, table: Table, arguments: Mapping[str, Any], caller: Caller) -> Result:
+        if not caller.may_switch:
+            return _failed("this key has limits, so it may not choose the active group for everybody")
         name = str(arguments.get("group", ""))
         _group(table, name)
         self.models.switch(name)

@@ -141,12 +141,6 @@ def test_a_whole_budget_stays_spent() -> None:
     assert enter(meters) == Overspent(Budget(1, None), None)
 
 
-def test_tools_cost_nothing() -> None:
-    meters = metered(Time(), "0")
-    assert isinstance(enter(meters), Overspent)
-    assert meter_of(meters).enter(is_paid=False) is None
-
-
 def test_tokens_come_from_the_record() -> None:
     time = Time()
     meters = metered(time, limits=Limits(tokens=25))

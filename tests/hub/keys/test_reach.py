@@ -223,3 +223,189 @@ def assert_shape(answer: httpx.Response) -> None:
     message = error if isinstance(error, str) else error["message"]
     assert "key" in message
     assert "hub_" not in answer.text
+
+
+# ---------------------------------------------------------------- the hub itself
+
+OWN_PATHS = ("/hub/v1/status", "/hub/v1/switch", "/hub/v1/nothing", "/hub", "/hub/", "/metrics", "/metrics/")
+SIDE_PATHS = ("/hub/../own/v1/models", "//hub/v1/status", "/%68ub/v1/status", "/hub%2fv1/status")
+FREE = ("unlimited", "lasting")
+
+
+async def test_the_hub_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(tmp_path, "settings", monkeypatch) as here:
+        for kind, path, method in itertools.product(ALL, OWN_PATHS, ("GET", "POST", "HEAD", "PUT", "DELETE")):
+            answer = await here.ask(method, path, kind, {"group": "own"} if method == "POST" else None)
+            told = answer.status_code if answer.status_code in (401, 403) else 0
+            assert told == (401 if kind in REFUSED else 0 if kind in FREE else 403), (kind, method, path)
+        for kind, path in itertools.product(ALL, SIDE_PATHS):
+            answer = await here.ask("GET", path, kind)
+            assert answer.status_code != 200 or kind in FREE or "pid" not in answer.text, (kind, path)
+        for kind in ALL:
+            assert (await here.ask("GET", "/healthz", kind)).status_code == 200
+            assert (await here.ask("GET", "/readyz", kind)).status_code == (401 if kind in REFUSED else 200)
+
+
+# ---------------------------------------------------------------- tools
+
+ERAS = ("legacy", "modern")
+ENDPOINTS = ("", *PROFILES, *SERVERS)
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+MODERN_META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+@dataclass
+class Speaker:
+    """A client of one era at one endpoint with one key."""
+
+    here: House
+    era: str
+    endpoint: str
+    kind: str
+    session: str = ""
+    instructions: str = ""
+
+    async def begin(self) -> int:
+        """The status of the first request."""
+        method = "initialize" if self.era == "legacy" else "server/discover"
+        answer = await self.post(method, HELLO if self.era == "legacy" else {})
+        self.session = answer.headers.get("mcp-session-id", "")
+        if answer.status_code == 200:
+            self.instructions = message_of(answer)["result"].get("instructions", "")
+        return answer.status_code
+
+    async def post(self, method: str, params: dict[str, Any]) -> httpx.Response:
+        headers = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+        if self.era == "modern":
+            headers |= {"mcp-protocol-version": "2026-07-28", "mcp-method": method}
+            headers |= {"mcp-name": str(params["name"])} if "name" in params else {}
+            headers |= {"mcp-name": str(params["uri"])} if "uri" in params else {}
+            params = {**params, "_meta": MODERN_META}
+        elif self.session:
+            headers |= {"mcp-session-id": self.session, "mcp-protocol-version": "2025-11-25"}
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        path = f"/mcp/{self.endpoint}".rstrip("/")
+        return await self.here.ask("POST", path, self.kind, body, **headers)
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        return message_of(await self.post(method, params))
+
+    async def tools(self) -> set[str]:
+        return {tool["name"] for tool in (await self.call("tools/list"))["result"]["tools"]}
+
+
+def message_of(answer: httpx.Response) -> dict[str, Any]:
+    lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    message: dict[str, Any] = json.loads(lines[-1] if lines else answer.text)
+    return message
+
+
+def endpoint_status(kind: str, endpoint: str) -> int:
+    if kind in REFUSED:
+        return 401
+    limits = KINDS[kind]
+    if "profiles" in limits:
+        return 200 if endpoint in limits["profiles"] else 403
+    if "servers" in limits and endpoint in SERVERS:
+        return 200 if endpoint in limits["servers"] else 403
+    return 200
+
+
+def servers_of(kind: str) -> set[str]:
+    """The servers of which a key may see something."""
+    return {"git"} if {"servers", "tools"} & KINDS[kind].keys() else set(SERVERS)
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("source", ["settings", "stored"])
+async def test_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Source, era: str) -> None:
+    async with house(tmp_path, source, monkeypatch) as here:
+        free = Speaker(here, era, "", "unlimited")
+        assert await free.begin() == 200
+        everything = await free.tools()
+        assert {"git_echo", "files_echo"} <= everything
+        resources = (await free.call("resources/list"))["result"]["resources"]
+        assert any("files" in resource["uri"] for resource in resources)
+        for kind, endpoint in itertools.product(ALL, ENDPOINTS):
+            speaker = Speaker(here, era, endpoint, kind)
+            assert await speaker.begin() == endpoint_status(kind, endpoint), (kind, endpoint)
+            if endpoint_status(kind, endpoint) != 200:
+                continue
+            where = (kind, endpoint)
+            prefix = "" if endpoint in SERVERS else "git_"
+            seen = await speaker.tools()
+            own = servers_of(kind)
+            if endpoint in SERVERS:
+                assert ("echo" in seen) == (endpoint in own), where
+            else:
+                assert {name for name in SERVERS if f"{name}_echo" in seen} == own, where
+            # Calling and reading know no more than the lists do.
+            if endpoint != "files":
+                said = await speaker.call("tools/call", name=f"{prefix}echo", arguments={"text": "hi"})
+                assert said["result"]["content"][0]["text"] == "hi", where
+            if "files" in own:
+                continue
+            hidden = "echo" if endpoint == "files" else "files_echo"
+            if endpoint != "git":
+                said = await speaker.call("tools/call", name=hidden, arguments={"text": "hi"})
+                assert said["error"]["message"] == f"Unknown tool: {hidden}", where
+                for resource in resources:
+                    if "files" in resource["uri"]:
+                        assert "error" in await speaker.call("resources/read", uri=resource["uri"]), where
+            for kind_of_list in ("prompts", "resources"):
+                listed = (await speaker.call(f"{kind_of_list}/list"))["result"][kind_of_list]
+                assert listed if endpoint != "files" else not listed, where
+                assert "files" not in json.dumps(listed), where
+            assert "# files" not in speaker.instructions, where
+
+
+@pytest.mark.parametrize(
+    "path", ["/mcp//files", "/mcp/files/", "/mcp/files/x", "//mcp/files", "/mcp/%66iles"]
+)
+@pytest.mark.parametrize("kind", ["server", "profile"])
+async def test_no_other_spelling_leads_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
+) -> None:
+    async with house(tmp_path, "settings", monkeypatch) as here:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}
+        headers = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+        answer = await here.ask("POST", path, kind, body, **headers)
+        assert answer.status_code in (403, 404), answer.text
+
+
+async def test_a_session_is_its_beginners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(tmp_path, "settings", monkeypatch) as here:
+        free = Speaker(here, "legacy", "", "unlimited")
+        await free.begin()
+        thief = Speaker(here, "legacy", "", "tools", session=free.session)
+        answer = await thief.post("tools/list", {})
+        assert answer.status_code == 404
+        assert "git_echo" in await free.tools()
+
+
+async def test_models_as_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub offers its groups as tools: those of a key's own groups, and never the switch for everybody."""
+    async with house(tmp_path, "settings", monkeypatch) as here:
+        for kind in ("group", "group and profile"):
+            speaker = Speaker(here, "legacy", "mine", kind)
+            await speaker.begin()
+            seen = await speaker.tools()
+            assert "ask_own" in seen
+            assert "ask_other" not in seen
+            before = here.heard("other")
+            for name, arguments in (
+                ("ask_other", {"prompt": "hi"}),
+                ("compare_models", {"prompt": "hi", "groups": ["other"]}),
+                ("compare_models", {"prompt": "hi"}),
+                ("switch_model", {"group": "other"}),
+                ("switch_model", {"group": "own"}),
+            ):
+                said = await speaker.call("tools/call", name=name, arguments=arguments)
+                if (name, "groups" in arguments) != ("compare_models", False):
+                    assert "error" in said or said["result"].get("isError"), (kind, name, said)
+            assert here.heard("other") == before
+        status = await here.ask("GET", "/hub/v1/status", "unlimited")
+        assert status.json()["active_group"] == "other"
