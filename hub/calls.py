@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hub.snapshot import Snapshot
-from hub.usage.prices import Pricer
 from hub.usage.records import ToolRecord, ToolSink
 from routing.usage import Record, Sink
 
@@ -14,7 +12,6 @@ class Calls:
     def __init__(self) -> None:
         self._chats: list[Sink] = []
         self._tools: list[ToolSink] = []
-        self._pricer: Pricer | None = None
 
     def tell(self, chats: Sink | None = None, tools: ToolSink | None = None) -> None:
         """Let one more hear of every chat, or tool call, from now on."""
@@ -23,13 +20,7 @@ class Calls:
         if tools is not None:
             self._tools.append(tools)
 
-    def follow(self, snapshot: Snapshot) -> None:
-        """Take over the prices of new settings."""
-        self._pricer = Pricer(snapshot.settings, snapshot.table)
-
     def take(self, record: Record) -> None:
-        if self._pricer is not None:
-            record = self._pricer(record)
         for sink in self._chats:
             sink(record)
 

@@ -17,8 +17,7 @@ from hub.settings.checks import is_loopback
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.model import Settings
 from hub.settings.usage import PriceSettings
-from routing.table import Price, Provider, Table
-from routing.usage import Record, cost
+from routing.table import Price, Provider
 
 FREE = Price(0.0, 0.0)
 _DATE = re.compile(r"-20\d\d-?\d\d-?\d\d$")
@@ -95,9 +94,7 @@ class Prices:
         self._embedded = {name for name, own in settings.providers.items() if own.embedded is not None}
 
     def of(self, provider: Provider, model: str) -> Price | None:
-        """None: nobody knows, or `model` is "" and so known with the request alone."""
-        if not model:
-            return None
+        """None: nobody knows."""
         name = f"{provider.name}/{model}"
         for glob, price in self._written:
             if fnmatchcase(name, glob):
@@ -107,33 +104,6 @@ class Prices:
         host = urlsplit(provider.base_url).hostname or ""
         shipped = SHIPPED.get(host, {})
         return shipped.get(_DATE.sub("", model.removeprefix("models/")))
-
-
-class Pricer:
-    """Puts a cost on records whose target leaves the model to the client, and so has no price."""
-
-    def __init__(self, settings: Settings, table: Table) -> None:
-        self._prices = Prices(settings)
-        self._providers = {provider.name: provider for provider in table.providers()}
-        self._found: dict[tuple[str, str], Price | None] = {}
-
-    def __call__(self, record: Record) -> Record:
-        if record.cost is not None or record.usage is None or not record.provider:
-            return record
-        price = self._price(record.provider, record.model)
-        return record if price is None else replace(record, cost=cost(record.usage, price))
-
-    def _price(self, provider: str, model: str) -> Price | None:
-        key = provider, model
-        if key not in self._found:
-            known = self._providers.get(provider)
-            if len(self._found) >= _MOST_NAMES:
-                self._found.clear()
-            self._found[key] = self._prices.of(known, model) if known is not None else None
-        return self._found[key]
-
-
-_MOST_NAMES = 1000
 
 
 def _is_free(provider: Provider, model: str) -> bool:

@@ -199,6 +199,8 @@ class UsageWriter:
                 return
 
     def _write_all(self) -> None:
+        if not self._left() and (self._end.is_set() or not self._enabled):
+            return
         database = self._open()
         while batch := self._next_batch():
             refused = database.write([row_of(record) for record in batch])
