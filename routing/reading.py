@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -153,11 +153,17 @@ def error_within(codec: Codec, document: dict[str, Any], body: bytes) -> ChatErr
 
     Raises InvalidResponse for an object of another API.
     """
-    if _ANSWER_KEYS.isdisjoint(document) and codec.name in BUILT_IN:
-        raise InvalidResponse(f"it is no answer of {codec.title}")
-    error = document.get("error")
-    if not error or not _CONTENT_KEYS.isdisjoint(document):
+    if not _is_error(document):
+        if _ANSWER_KEYS.isdisjoint(document) and codec.name in BUILT_IN:
+            raise InvalidResponse(f"it is no answer of {codec.title}")
         return None
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 502
-    return codec.decode_error(status, {}, body)
+    error = codec.decode_error(200, {}, body)
+    return error if 400 <= error.status < 600 else replace(error, status=502)
+
+
+def _is_error(document: dict[str, Any]) -> bool:
+    if document.get("object") == "error" or document.get("type") == "error":  # vLLM; Anthropic
+        return True
+    if not _CONTENT_KEYS.isdisjoint(document):
+        return False
+    return bool(document.get("error") or document.get("detail"))

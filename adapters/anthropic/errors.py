@@ -10,8 +10,15 @@ from typing import Any
 
 from adapters.anthropic.names import bag
 from adapters.canonical import ChatError, ErrorKind
+from adapters.error_documents import (
+    document_of,
+    error_object,
+    message_of,
+    plain_text,
+    told_status,
+    true_status,
+)
 from adapters.errors import STATUS, kind_of_status
-from adapters.jsontext import load
 
 TYPES: dict[ErrorKind, str] = {
     "invalid_request": "invalid_request_error",
@@ -52,36 +59,35 @@ def error_body(error: ChatError) -> dict[str, Any]:
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
-    """From an answer that is not 2xx; the body may be anything."""
-    try:
-        document = load(body)
-    except ValueError:
-        document = None
-    retry_after = _seconds(headers)
+    """From an upstream's error; the body may be anything."""
+    document, retry_after = document_of(body), _seconds(headers)
+    honest = status if 400 <= status < 600 else None
     if isinstance(document, Mapping):
-        return from_document(document, status, retry_after)
-    text = body[: _LONGEST * 4].decode("utf-8", "replace").strip()[:_LONGEST]
-    kind = kind_of_status(status)
-    return ChatError(
-        kind, text or f"the upstream answered with status {status}", status, retry_after=retry_after
-    )
+        return from_document(document, honest, retry_after)
+    error = error_object(document)
+    number = true_status(status, error, None)
+    told = message_of(error) or (plain_text(body)[:_LONGEST] if document is None else "")
+    message = told or f"the upstream answered with status {status}"
+    return ChatError(kind_of_status(number), message, number, retry_after=retry_after)
 
 
 def from_document(
     document: Mapping[str, Any], status: int | None = None, retry_after: float | None = None
 ) -> ChatError:
     """From `{"type": "error", "error": {…}}`. In a stream there is no status: the type says it."""
-    error = document.get("error")
+    error = error_object(document)
     detail = error if isinstance(error, Mapping) else document
-    message = error if isinstance(error, str) else detail.get("message")
+    message = message_of(error)
     said = detail.get("type")
     kind = _KINDS.get(said) if isinstance(said, str) else None
+    if status is None:
+        status = told_status(detail) or None
     if kind is None or (status is not None and kind_of_status(status) != "upstream" and kind == "upstream"):
         kind = kind_of_status(status) if status is not None else (kind or "upstream")
     request_id = document.get("request_id")
     return ChatError(
         kind,
-        message if isinstance(message, str) and message else "the upstream gave no reason",
+        message or "the upstream gave no reason",
         status if status is not None else STATUS[kind],
         code=said if isinstance(said, str) else None,
         retry_after=retry_after,

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.canonical import NO_EXTENSIONS, ChatError, ErrorKind
+from adapters.error_documents import LONGEST, document_of, error_object, message_of, plain_text, true_status
 from adapters.errors import kind_of_status
 from adapters.gemini.carry import PROTOCOL
-from adapters.jsontext import load
 
 _STATUS: Mapping[ErrorKind, tuple[int, str]] = {
     "invalid_request": (400, "INVALID_ARGUMENT"),
@@ -50,7 +50,6 @@ _KINDS: Mapping[str, ErrorKind] = {
 """https://cloud.google.com/apis/design/errors#error_model; for errors without an HTTP status."""
 
 _SECRET = re.compile(r"AIza[0-9A-Za-z_-]{30,}|((?:api_key:|[?&]key=))[^\s&'\"]+")
-_LONGEST = 4000
 
 
 def encode_error(error: ChatError) -> tuple[int, dict[str, Any]]:
@@ -83,23 +82,20 @@ _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
     """Never raises. A key that Google's message repeats is masked."""
-    try:
-        document = load(body)
-    except ValueError:
-        document = None
+    document = document_of(body)
     if isinstance(document, list):  # a streaming call without `alt=sse` answers with an array
         document = next((one for one in document if isinstance(one, dict)), None)
     inner = document.get("error") if isinstance(document, dict) else None
-    error = of_document(inner, status) if isinstance(inner, dict) else _of_text(status, body)
+    honest = status if 400 <= status < 600 else None
+    error = of_document(inner, honest) if isinstance(inner, dict) else _of_text(status, document, body)
     return _with_header(error, headers)
 
 
 def of_document(inner: Mapping[str, Any], status: int | None = None) -> ChatError:
     """The value of `error`, in an answer or within a stream (where there is no status)."""
-    code = inner.get("code")
-    number = status or (code if isinstance(code, int) and 400 <= code < 600 else 502)
     word = inner.get("status")
     word = word if isinstance(word, str) else None
+    number = status or true_status(0, inner, _KINDS.get(word or ""))
     kind = kind_of_status(number)
     if kind in ("invalid_request", "upstream") and status is None:
         kind = _KINDS.get(word or "", kind)
@@ -119,15 +115,16 @@ def of_document(inner: Mapping[str, Any], status: int | None = None) -> ChatErro
     )
 
 
-def _of_text(status: int, body: bytes) -> ChatError:
-    words = body[:_LONGEST].decode("utf-8", "replace").strip()
-    if not words or words.startswith("<"):
-        words = f"the upstream answered {status}"
-    return ChatError(kind_of_status(status), masked(words), status)
+def _of_text(status: int, document: Any, body: bytes) -> ChatError:
+    """Of another shape than Google's."""
+    error = error_object(document)
+    number = true_status(status, error, None)
+    words = message_of(error) or plain_text(body) or f"the upstream answered {status}"
+    return ChatError(kind_of_status(number), masked(words), number)
 
 
 def masked(message: str) -> str:
-    return _SECRET.sub(lambda found: (found[1] or "") + "***", message[:_LONGEST])
+    return _SECRET.sub(lambda found: (found[1] or "") + "***", message[:LONGEST])
 
 
 def _field(details: list[dict[str, Any]]) -> str | None:

@@ -18,10 +18,8 @@ from adapters.codec import (
     TargetModel,
 )
 from adapters.embeddings import EmbeddingRequest, EmbeddingResponse
-from adapters.errors import kind_of_status
-from adapters.jsontext import load_object
 from adapters.losses import Losses
-from adapters.ollama import embeddings, models, response
+from adapters.ollama import embeddings, errors, models, response
 from adapters.ollama.request_decode import PROTOCOL, decode_chat, decode_generate
 from adapters.ollama.request_encode import encode_request
 from adapters.ollama.stream import Decoder, Encoder
@@ -77,9 +75,7 @@ class OllamaCodec:
         return Decoder()
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
-        said = (load_object(body) or {}).get("error")
-        message = said if isinstance(said, str) and said else f"the upstream answered with status {status}"
-        return ChatError(kind_of_status(status), message, status)
+        return errors.decode_error(status, body)
 
     def authorization(self, key: str) -> dict[str, str]:
         """ollama.com takes a bearer token; a local server none."""

@@ -29,10 +29,10 @@ from adapters.canonical import (
     UsageUpdate,
 )
 from adapters.codec import Reply
-from adapters.errors import STATUS
 from adapters.framing import NdjsonDecoder
 from adapters.joining import Apart, report_refusal
 from adapters.jsontext import dump_bytes, load_object
+from adapters.ollama.errors import stream_error
 from adapters.ollama.request_decode import PROTOCOL
 from adapters.ollama.response import (
     as_reply,
@@ -83,7 +83,7 @@ class Decoder:
             self._fail(broken_stream("the upstream sent a line that is not a JSON object"), events)
             return
         if "error" in piece:
-            self._fail(ChatError("upstream", _error_text(piece["error"]), STATUS["upstream"]), events)
+            self._fail(stream_error(piece), events)
             return
         if not self._started:
             self._started = True
@@ -136,10 +136,6 @@ class Decoder:
     def _fail(self, error: ChatError, events: list[StreamEvent]) -> None:
         self._over = True
         events.append(Failure(error))
-
-
-def _error_text(error: Any) -> str:
-    return error if isinstance(error, str) else "the upstream reports an error"
 
 
 class Encoder:

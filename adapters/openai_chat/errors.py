@@ -9,8 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.canonical import ChatError, ErrorKind
+from adapters.error_documents import (
+    document_of,
+    error_object,
+    message_of,
+    plain_text,
+    told_status,
+    true_status,
+)
 from adapters.errors import STATUS, InvalidResponse, kind_of_status
-from adapters.jsontext import load
 
 TYPES: dict[ErrorKind, str] = {
     "invalid_request": "invalid_request_error",
@@ -54,7 +61,6 @@ _KIND_OF_CODE: dict[str, ErrorKind] = {
     "server_error": "upstream",
 }
 
-_LONGEST = 4_000
 _OVERLOADED = 503
 """529 is Anthropic's own; OpenAI says 503."""
 
@@ -76,19 +82,16 @@ def error_body(error: ChatError) -> dict[str, Any]:
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatError:
-    """From an answer that is not 2xx. Never raises; a body that is no JSON is told as text."""
-    try:
-        value = load(body)
-    except ValueError:
-        value = None
-    error = _error_object(value)
+    """Never raises; a body that is no JSON is told as text. An error with status 200 gets its own."""
+    error = error_object(document_of(body))
     message, code, where = describe(error)
+    number = true_status(status, error, _told_kind(error))
     if not message:
-        message = _plain(body) or f"the upstream answered {status}"
+        message = plain_text(body)
     return ChatError(
-        _kind(status, error),
-        message,
-        status,
+        _kind(number, error),
+        message or f"the upstream answered {status}",
+        number,
         where=where,
         code=code,
         retry_after=_retry_after(headers),
@@ -97,9 +100,9 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatEr
 
 def stream_error(value: Mapping[str, Any]) -> ChatError:
     """From an error object within a stream or an answer of status 200; its status is in `code`."""
-    error = _error_object(value)
+    error = error_object(value)
     message, code, where = describe(error)
-    status = _status(error)
+    status = told_status(error)
     kind = _kind(status, error)
     return ChatError(
         kind, message or "the upstream broke off with an error", status or STATUS[kind], where, code
@@ -114,84 +117,33 @@ def answer_error(value: Mapping[str, Any]) -> InvalidResponse:
     return raised
 
 
-def _error_object(value: Any) -> Any:
-    """The part that tells: `error`, the first of a list (Gemini), FastAPI's `detail`, or the whole."""
-    if isinstance(value, list) and value:
-        value = value[0]
-    if not isinstance(value, Mapping):
-        return value
-    for key in ("error", "detail"):
-        found = value.get(key)
-        if found:
-            if isinstance(found, list) and key == "detail":
-                return {"message": "; ".join(map(_detail, found))}
-            return found
-    return value
-
-
-def _detail(item: Any) -> str:
-    if not isinstance(item, Mapping):
-        return str(item)
-    place = item.get("loc")
-    where = ".".join(map(str, place)) if isinstance(place, list) else ""
-    return f"{where}: {item.get('msg')}" if where else str(item.get("msg"))
-
-
 def describe(error: Any) -> tuple[str, str | None, str | None]:
     """Message, code, and the field that is wrong."""
-    if isinstance(error, str):
-        return error[:_LONGEST], None, None
     if not isinstance(error, Mapping):
-        return "", None, None
-    message = error.get("message") or error.get("msg") or ""
-    if isinstance(message, Mapping):
-        message = _detail_text(message)
-    raw = error.get("metadata")
-    told = raw.get("raw") if isinstance(raw, Mapping) else None
-    if isinstance(told, str) and told and told not in str(message):
-        message = f"{message}: {told}" if message else told  # OpenRouter: what its provider said
+        return message_of(error), None, None
     code, where = error.get("code"), error.get("param")
     if code is None or isinstance(code, int):
         code = error.get("status") if isinstance(error.get("status"), str) else None
     return (
-        str(message)[:_LONGEST],
+        message_of(error),
         code if isinstance(code, str) else None,
         where if isinstance(where, str) else None,
     )
 
 
-def _detail_text(message: Mapping[str, Any]) -> str:
-    """Mistral puts FastAPI's detail into the message."""
-    detail = message.get("detail")
-    return "; ".join(map(_detail, detail)) if isinstance(detail, list) else str(dict(message))
-
-
-def _status(error: Any) -> int:
-    if isinstance(error, Mapping):
-        for key in ("status", "status_code", "code"):
-            value = error.get(key)
-            if isinstance(value, str) and value.isdecimal():
-                value = int(value[:4])
-            if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
-                return value
-    return 0
+def _told_kind(error: Any) -> ErrorKind | None:
+    words = [error.get("code"), error.get("type")] if isinstance(error, Mapping) else []
+    return next(
+        (_KIND_OF_CODE[word] for word in words if isinstance(word, str) and word in _KIND_OF_CODE), None
+    )
 
 
 def _kind(status: int, error: Any) -> ErrorKind:
-    words = [error.get("code"), error.get("type")] if isinstance(error, Mapping) else []
-    told = next(
-        (_KIND_OF_CODE[word] for word in words if isinstance(word, str) and word in _KIND_OF_CODE), None
-    )
+    told = _told_kind(error)
     if not status:
         return told or "upstream"
-    by_status = kind_of_status(status)
     # a quota that is used up comes as 429, but waiting does not help
-    return "billing" if told == "billing" else by_status
-
-
-def _plain(body: bytes) -> str:
-    text = body[:_LONGEST].decode("utf-8", "replace").strip()
-    return "" if text.startswith("<") else text
+    return "billing" if told == "billing" else kind_of_status(status)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -82,7 +82,7 @@ def test_errors_in_other_shapes() -> None:
     assert (openai.kind, openai.message) == ("upstream", "no memory")
     assert CODEC.decode_error(404, {}, b'{"error": "no such model"}').message == "no such model"
     assert CODEC.decode_error(503, {"retry-after": "soon"}, b"<html>busy</html>") == ChatError(
-        "overloaded", "<html>busy</html>", 503
+        "overloaded", "the upstream answered with status 503", 503
     )
     assert "status 502" in CODEC.decode_error(502, {}, b"").message
 
