@@ -24,7 +24,7 @@ from adapters.canonical import (
 )
 from adapters.errors import AdapterError
 from adapters.instructions import is_volatile
-from routing.changes import Replacement, SystemChange, ToolFilter, TooSlow
+from routing.changes import Replacement, SystemChange, ToolFilter, TooSlow, tool_name
 from routing.table import NO_PARAMETERS, Group, Parameters, Target
 
 _PLAIN = (
@@ -164,11 +164,6 @@ def _tools(request: ChatRequest, filters: Sequence[ToolFilter]) -> dict[str, Any
     return {"tools": (), "tool_choice": None, "parallel_tool_calls": None}
 
 
-def tool_name(tool: Tool | ProviderTool) -> str:
-    """What globs match; a provider's tool without a name goes by its kind."""
-    return tool.name or (tool.kind if isinstance(tool, ProviderTool) else "")
-
-
 def _calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
     for message in messages:
         for part in message.parts:
@@ -180,7 +175,7 @@ def _choice(choice: ToolChoice | None, kept: Sequence[Tool | ProviderTool]) -> T
     """A choice that names tools which are gone leaves the rest to the model."""
     if choice is None or not choice.names:
         return choice
-    known = {tool_name(tool) for tool in kept}
+    known = {tool.name for tool in kept}
     names = tuple(name for name in choice.names if name in known)
     if len(names) == len(choice.names):
         return choice

@@ -16,6 +16,9 @@ from types import MappingProxyType
 
 import regex
 
+from adapters.canonical import ProviderTool, Tool
+from adapters.tool_names import flat_name
+
 SECONDS = 0.1
 """What a regular expression may take for one text. One that backtracks without end is stopped."""
 
@@ -92,6 +95,11 @@ class ToolFilter:
 
     def keeps(self, name: str) -> bool:
         return bool(self.included.match(name)) and not self.excluded.match(name)
+
+
+def tool_name(tool: Tool | ProviderTool) -> str:
+    """What globs match: with its namespace, `namespace__name`; a provider's tool by name, else by kind."""
+    return flat_name(tool.name, tool.namespace) if isinstance(tool, Tool) else tool.name or tool.kind
 
 
 def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from adapters.canonical import ChatRequest
-from routing.adjust import Adjustment, adjust, tool_name
-from routing.changes import SystemChange
+from routing.adjust import Adjustment, adjust
+from routing.changes import SystemChange, tool_name
 from routing.table import Group, Parameters, Target
 
 _LONGEST = 60

@@ -16,6 +16,7 @@ from adapters.errors import AdapterError
 from adapters.reasoning import effort_of
 from routing import signs
 from routing.call import Call
+from routing.changes import tool_name
 from routing.signs import Sign
 
 _NO_SIGN = Sign(False, "")
@@ -89,7 +90,7 @@ class Facts:
     @cached_property
     def tools(self) -> tuple[str, ...] | None:
         """The names of the tools that the model may call."""
-        return None if self.request is None else tuple(each.name or "" for each in self.request.tools)
+        return None if self.request is None else tuple(tool_name(each) for each in self.request.tools)
 
     @cached_property
     def web_search(self) -> bool | None:
