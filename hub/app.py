@@ -162,7 +162,6 @@ class Hub:
         self._active_group.follow(tuple(new.table.groups), new.table.default_group)
 
     async def _follow_usage(self, new: Snapshot, old: Snapshot | None) -> None:
-        self.calls.follow(new)
         self.usage.apply(new.settings.usage)
 
     # ------------------------------------------------------------ keys
