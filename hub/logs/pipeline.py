@@ -34,7 +34,21 @@ _MOST_WAITING = 20_000
 Said = Record | ToolRecord | Request | lines.Line
 
 
-class LogPipeline(logging.Handler):
+class _Handler(logging.Handler):
+    """The root logger's. Libraries that set logging up anew close handlers: that ends nothing here."""
+
+    def __init__(self, pipeline: LogPipeline) -> None:
+        super().__init__()
+        self._pipeline = pipeline
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._pipeline.say(record)
+        except Exception:
+            self.handleError(record)
+
+
+class LogPipeline:
     """A handler for the root logger, and a sink for records. `start` it once, `close` it at the end.
 
     `port` names the log file where the settings do not.
@@ -43,7 +57,7 @@ class LogPipeline(logging.Handler):
     def __init__(
         self, settings: LogSettings, level: LogLevel, port: int, *, stream: TextIO | None = None
     ) -> None:
-        super().__init__()
+        self._handler = _Handler(self)
         self.scrubber = Scrubber()
         """Of the settings that hold now; assign another one at any time."""
         self._stream = stream if stream is not None else sys.stderr
@@ -78,7 +92,7 @@ class LogPipeline(logging.Handler):
 
     def start(self) -> None:
         root = logging.getLogger()
-        root.handlers[:] = [self]
+        root.handlers[:] = [self._handler]
         root.setLevel(logging.WARNING)
         self._thread.start()
         atexit.register(self.close)
@@ -94,18 +108,14 @@ class LogPipeline(logging.Handler):
             if self._file is not None:
                 self._file.close()
             root = logging.getLogger()
-            if self in root.handlers:
-                root.removeHandler(self)
+            root.removeHandler(self._handler)
             atexit.unregister(self.close)
-        super().close()
 
     # ------------------------------------------------------------ saying something
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._put(lines.of_event(record, request_id()))
-        except Exception:
-            self.handleError(record)
+    def say(self, event: logging.LogRecord) -> None:
+        """What a logger says. It is written at once, with what waits."""
+        self._put(lines.of_event(event, request_id()))
         self._hurry.set()
 
     def take(self, record: Record | ToolRecord) -> None:

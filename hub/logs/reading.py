@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -59,26 +59,30 @@ def read(file: Path, wanted: Wanted) -> Iterator[Line]:
 
 def follow(
     file: Path, wanted: Wanted, *, pause: Callable[[float], None] = time.sleep, from_start: bool = False
-) -> Iterator[Line]:
+) -> Generator[Line]:
     """What comes from now on; never ends. A file that is put aside is read to its end first."""
     opened = _open(file)
     if opened is not None and not from_start:
         opened.seek(0, 2)
     rest = b""
-    while True:
-        if opened is None:
-            pause(_LOOK_AGAIN)
-            opened = _open(file)
-            continue
-        put_aside = _is_other(opened, file)  # asked before reading: nothing is added to it from then on
-        if data := opened.read(2**20):
-            *whole, rest = (rest + data).split(b"\n")
-            yield from filter(wanted, (line for raw in whole if (line := _line(raw)) is not None))
-        elif put_aside:
+    try:
+        while True:
+            if opened is None:
+                pause(_LOOK_AGAIN)
+                opened = _open(file)
+                continue
+            put_aside = _is_other(opened, file)  # asked before reading: nothing is added to it from then on
+            if data := opened.read(2**20):
+                *whole, rest = (rest + data).split(b"\n")
+                yield from filter(wanted, (line for raw in whole if (line := _line(raw)) is not None))
+            elif put_aside:
+                opened.close()
+                opened, rest = _open(file), b""
+            else:
+                pause(_LOOK_AGAIN)
+    finally:
+        if opened is not None:
             opened.close()
-            opened, rest = _open(file), b""
-        else:
-            pause(_LOOK_AGAIN)
 
 
 def _open(file: Path) -> BinaryIO | None:

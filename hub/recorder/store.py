@@ -115,7 +115,7 @@ class Store:
                 break
             gone += taken.rowcount
         if gone:
-            database.execute("pragma incremental_vacuum").fetchall()
+            database.executescript("pragma incremental_vacuum")  # `execute` would free one page
         return gone
 
     def size(self) -> int:
