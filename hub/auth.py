@@ -327,14 +327,12 @@ def _wrong_origin(origin: str) -> Refusal:
 
 
 def _wrong_key(ring: KeyRing, *, given: bool) -> Refusal:
-    if given:
-        message = "this key is not one of the hub's"
-    elif ring.grants:
-        message = (
-            "this hub asks for a key: send one of its `keys` as `Authorization: Bearer …` or `x-api-key`"
-        )
-    else:
+    if not ring.grants:
         message = "this hub asks for a key and has none: `hub keys add NAME` makes one"
+    elif given:
+        message = "this key is not one of the hub's"
+    else:
+        message = "this hub asks for a key: send one of them as `Authorization: Bearer …` or `x-api-key`"
     return Refusal(401, "authentication", message)
 
 
