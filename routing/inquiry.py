@@ -147,7 +147,7 @@ class Inquiry:
         body = call.body
         if "{model" not in call.route.path and model and body:
             body = replace_model(body, self.peeked, model)
-        if isinstance(call.codec, EmbeddingsCodec) and call.route.operation == "embeddings":
+        if call.route.operation == "embeddings" and isinstance(call.codec, EmbeddingsCodec):
             renamed = call.codec.name_embedding_model(self.peeked.document, model)
             body = body if renamed is None else dump_bytes(renamed)
         path = call.codec.passthrough_path(model, call.arrival)
@@ -171,7 +171,7 @@ class Inquiry:
         return Asked(request, encoded.losses)
 
     def _encoded(self, way: Way) -> Encoded:
-        if isinstance(way.codec, EmbeddingsCodec) and not self.is_chat:
+        if not self.is_chat and isinstance(way.codec, EmbeddingsCodec):
             return way.codec.encode_embedding_request(self.embedding_request(), way.target_model(self.model))
         request = self.request()
         if self.has_marker:
