@@ -11,9 +11,25 @@ from typing import Any, NoReturn
 from adapters.errors import InvalidRequest
 
 
-def wrong(value: Any, expected: str, where: str) -> NoReturn:
-    kind = "null" if value is None else type(value).__name__
-    raise InvalidRequest(f"expected {expected}, got {kind}", where=where)
+def kind_of(value: object) -> str:
+    """The JSON type of a value, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
+
+
+def wrong(value: object, expected: str, where: str) -> NoReturn:
+    raise InvalidRequest(f"expected {expected}, not {kind_of(value)}", where=where or None)
 
 
 def member(key: str, where: str) -> str:
@@ -59,31 +75,37 @@ def boolean(source: Mapping[str, Any], key: str, where: str = "") -> bool | None
     return value
 
 
-def mapping(source: Mapping[str, Any], key: str, where: str = "") -> Mapping[str, Any] | None:
+def mapping(source: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any] | None:
     value = source.get(key)
-    if value is not None and not isinstance(value, Mapping):
-        wrong(value, "an object", member(key, where))
-    return value
+    return None if value is None else as_mapping(value, member(key, where))
 
 
-def required_mapping(source: Mapping[str, Any], key: str, where: str = "") -> Mapping[str, Any]:
+def required_mapping(source: Mapping[str, Any], key: str, where: str = "") -> dict[str, Any]:
     return as_mapping(source.get(key), member(key, where))
 
 
-def as_mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+def as_mapping(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
         wrong(value, "an object", where)
+    return value
+
+
+def as_list(value: object, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        wrong(value, "an array", where)
+    return value
+
+
+def as_string(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        wrong(value, "a string", where)
     return value
 
 
 def items(source: Mapping[str, Any], key: str, where: str = "") -> list[Any]:
     """The list under `key`; [] where it is absent."""
     value = source.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        wrong(value, "a list", member(key, where))
-    return value
+    return [] if value is None else as_list(value, member(key, where))
 
 
 def rest(source: Mapping[str, Any], known: frozenset[str], prefix: str = "") -> dict[str, Any]:

@@ -13,8 +13,9 @@ from adapters.canonical import NO_EXTENSIONS, NOTHING
 from adapters.codec import Encoded, TargetModel
 from adapters.embeddings import EmbeddingInput, EmbeddingRequest, EmbeddingResponse
 from adapters.errors import InvalidRequest, InvalidResponse, Unsupported
-from adapters.gemini.reading import Fields, fields, items, text
+from adapters.gemini.reading import Fields, fields, items
 from adapters.gemini.request_encode import passthrough_path
+from adapters.reading import as_string
 
 BATCH = "batchEmbedContents"
 ONE = "embedContent"
@@ -80,7 +81,7 @@ def _length(request: Fields, place: str) -> int | None:
 def _text_of(part: Any, where: str) -> str | None:
     """None: it is something else than a text."""
     members = fields(part, where)
-    return text(members["text"], f"{where}.text") if "text" in members else None
+    return as_string(members["text"], f"{where}.text") if "text" in members else None
 
 
 def encode_request(request: EmbeddingRequest, target: TargetModel) -> Encoded:

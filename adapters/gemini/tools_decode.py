@@ -12,7 +12,8 @@ from adapters.canonical import OutputFormat, ProviderTool, Tool, ToolChoice
 from adapters.errors import InvalidRequest
 from adapters.gemini.carry import PROTOCOL
 from adapters.gemini.parts_decode import extensions_of
-from adapters.gemini.reading import Fields, fields, items, kind_of, take_text, take_texts
+from adapters.gemini.reading import Fields, fields, items, take_text, take_texts
+from adapters.reading import wrong
 
 
 def decode_tools(value: Any) -> tuple[Tool | ProviderTool, ...]:
@@ -53,7 +54,7 @@ def _function(raw: Any, where: str) -> Tool:
 
 def _schema(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidRequest(f"must be a schema object, not {kind_of(value)}", where=where)
+        wrong(value, "a schema object", where)
     return value
 
 

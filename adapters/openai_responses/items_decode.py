@@ -25,7 +25,7 @@ from adapters.canonical import (
 from adapters.errors import InvalidRequest
 from adapters.jsontext import dump
 from adapters.openai_responses import client_tools, media, notes
-from adapters.openai_responses.reading import array, obj, optional_string, string, text_of
+from adapters.reading import as_list, as_mapping, as_string, required_string, string
 from adapters.signatures import from_client
 
 COMPACTION_ORIGIN = "hub-compaction"
@@ -58,7 +58,7 @@ def decode_items(items: Iterable[Any], where: str, *, searches: bool = True) -> 
     signature: Signature | None = None
     for at, value in enumerate(items):
         path = f"{where}[{at}]"
-        item = obj(value, path)
+        item = as_mapping(value, path)
         kind = item.get("type")
         if kind is None:
             kind = "message" if "role" in item else "item_reference"
@@ -97,7 +97,7 @@ def _signed(message: Message, signature: Signature | None) -> Message:
 
 
 def _message(item: Mapping[str, Any], where: str) -> Message:
-    name = text_of(item, "role", where)
+    name = required_string(item, "role", where)
     role = _ROLES.get(name)
     if role is None:
         raise InvalidRequest(
@@ -119,8 +119,8 @@ def _message(item: Mapping[str, Any], where: str) -> Message:
 def decode_content(content: Any, where: str) -> tuple[Part, ...]:
     """The parts of a message or of a tool's output."""
     return tuple(
-        placed(_content(obj(part, f"{where}[{at}]"), f"{where}[{at}]"), f"{where}[{at}]")
-        for at, part in enumerate(array(content, where))
+        placed(_content(as_mapping(part, f"{where}[{at}]"), f"{where}[{at}]"), f"{where}[{at}]")
+        for at, part in enumerate(as_list(content, where))
     )
 
 
@@ -128,9 +128,11 @@ def _content(part: Mapping[str, Any], where: str) -> Part:
     kind = part.get("type")
     match kind:
         case "input_text" | "output_text" | "text" | "summary_text":
-            return Text(text_of(part, "text", where), notes.extensions(notes.rest(part, _TEXT)))
+            return Text(required_string(part, "text", where), notes.extensions(notes.rest(part, _TEXT)))
         case "refusal":
-            return Refusal(text_of(part, "refusal", where), notes.extensions(notes.rest(part, _REFUSAL)))
+            return Refusal(
+                required_string(part, "refusal", where), notes.extensions(notes.rest(part, _REFUSAL))
+            )
         case "input_image":
             return media.decode_image(part, where)
         case "input_file":
@@ -151,19 +153,19 @@ def _reasoning(item: Mapping[str, Any], where: str) -> Message:
 
 def decode_reasoning(item: Mapping[str, Any], where: str) -> Thinking:
     texts = [
-        text_of(obj(part, f"{where}.{key}[{at}]"), "text", f"{where}.{key}[{at}]")
+        required_string(as_mapping(part, f"{where}.{key}[{at}]"), "text", f"{where}.{key}[{at}]")
         for key in ("content", "summary")
-        for at, part in enumerate(array(item.get(key) or [], f"{where}.{key}"))
+        for at, part in enumerate(as_list(item.get(key) or [], f"{where}.{key}"))
         if key == "content" or not item.get("content")
     ]
-    encrypted = optional_string(item, "encrypted_content", where)
+    encrypted = string(item, "encrypted_content", where)
     signature = from_client(encrypted, notes.PROTOCOL) if encrypted else None
     text = "\n\n".join(texts)
     return Thinking(
         text,
         signature,
         redacted=not text and signature is not None,
-        id=optional_string(item, "id", where),
+        id=string(item, "id", where),
         extensions=notes.extensions({"_:raw": item}),
     )
 
@@ -172,20 +174,20 @@ def decode_reasoning(item: Mapping[str, Any], where: str) -> Thinking:
 
 
 def _function_call(item: Mapping[str, Any], where: str) -> Message:
-    return _call(item, where, text_of(item, "arguments", where), custom=False)
+    return _call(item, where, required_string(item, "arguments", where), custom=False)
 
 
 def _custom_call(item: Mapping[str, Any], where: str) -> Message:
-    return _call(item, where, text_of(item, "input", where), custom=True)
+    return _call(item, where, required_string(item, "input", where), custom=True)
 
 
 def _call(item: Mapping[str, Any], where: str, arguments: str, *, custom: bool) -> Message:
     call = ToolCall(
-        text_of(item, "call_id", where),
-        text_of(item, "name", where),
+        required_string(item, "call_id", where),
+        required_string(item, "name", where),
         arguments,
         "custom" if custom else "function",
-        optional_string(item, "namespace", where),
+        string(item, "namespace", where),
         extensions=notes.extensions(notes.rest(item, _CALL)),
     )
     return Message("assistant", (call,))
@@ -194,7 +196,7 @@ def _call(item: Mapping[str, Any], where: str, arguments: str, *, custom: bool) 
 def _client_call(item: Mapping[str, Any], where: str) -> Message:
     if item.get("type") == "tool_search_call" and item.get("execution") != "client":
         return _opaque(item, where)
-    call_id = optional_string(item, "call_id", where) or optional_string(item, "id", where) or ""
+    call_id = string(item, "call_id", where) or string(item, "id", where) or ""
     return Message("assistant", (client_tools.decode_call(item, call_id),))
 
 
@@ -218,9 +220,9 @@ def _output(item: Mapping[str, Any], where: str, *, custom: bool) -> Message:
         bag["_:form"] = ("list",)
         content = decode_content(output, f"{where}.output")
     result = ToolResult(
-        text_of(item, "call_id", where),
+        required_string(item, "call_id", where),
         content,
-        optional_string(item, "name", where),
+        string(item, "name", where),
         kind="custom" if custom else "function",
         extensions=notes.extensions(bag),
     )
@@ -230,7 +232,7 @@ def _output(item: Mapping[str, Any], where: str, *, custom: bool) -> Message:
 def _client_output(item: Mapping[str, Any], where: str) -> Message:
     if item.get("type") == "tool_search_output" and item.get("execution") != "client":
         return _note(item, where)
-    call_id = optional_string(item, "call_id", where) or optional_string(item, "id", where) or ""
+    call_id = string(item, "call_id", where) or string(item, "id", where) or ""
     return Message("tool", (client_tools.decode_output(item, call_id),))
 
 
@@ -249,14 +251,14 @@ def _reference(item: Mapping[str, Any], where: str) -> Message:
 
 
 def _compaction(item: Mapping[str, Any], where: str) -> Message:
-    signature = from_client(optional_string(item, "encrypted_content", where) or "", notes.PROTOCOL)
+    signature = from_client(string(item, "encrypted_content", where) or "", notes.PROTOCOL)
     if signature.origin == COMPACTION_ORIGIN:
         return Message("user", (Text(signature.value),))
     return _opaque(item, where)
 
 
 def _opaque(item: Mapping[str, Any], where: str) -> Message:
-    kind = string(item.get("type"), f"{where}.type")
+    kind = as_string(item.get("type"), f"{where}.type")
     is_answer = kind.endswith("_output") or kind == "mcp_approval_response"
     return Message(
         "user" if is_answer else "assistant", (Opaque(notes.PROTOCOL, kind, item, _told(kind, item)),)

@@ -18,7 +18,7 @@ from adapters.canonical import (
 from adapters.losses import Losses
 from adapters.openai_common import CHAT, SHARED_IN_PARTS, shared
 from adapters.openai_responses import notes
-from adapters.openai_responses.reading import fail, obj, optional_string, text_of
+from adapters.reading import as_mapping, required_string, string, wrong
 
 FILE_ORIGINS = ("openai", notes.PROTOCOL)
 """Both of OpenAI's protocols share their uploaded files."""
@@ -48,9 +48,9 @@ def data_url(url: str) -> tuple[str, str] | None:
 def _source(
     part: Mapping[str, Any], url_key: str, data_key: str | None, where: str
 ) -> tuple[MediaSource | None, str]:
-    file_id = optional_string(part, "file_id", where)
-    url = optional_string(part, url_key, where)
-    data = optional_string(part, data_key, where) if data_key else None
+    file_id = string(part, "file_id", where)
+    url = string(part, url_key, where)
+    data = string(part, data_key, where) if data_key else None
     for text in (data, url):
         if text:
             found = data_url(text)
@@ -66,18 +66,16 @@ def decode_image(part: Mapping[str, Any], where: str) -> Media:
         part = {**part, "image_url": url.get("url")}
     source, media_type = _source(part, "image_url", None, where)
     if source is None:
-        raise fail(f"{where}.image_url", "a URL, or a file_id beside it", url)
-    detail = optional_string(part, "detail", where)
+        wrong(url, "a URL, or a file_id beside it", f"{where}.image_url")
+    detail = string(part, "detail", where)
     return Media("image", source, media_type, detail=detail, extensions=_bag(part, _IMAGE))
 
 
 def decode_file(part: Mapping[str, Any], where: str) -> Media:
     source, media_type = _source(part, "file_url", "file_data", where)
     if source is None:
-        raise fail(
-            f"{where}.file_data", "base64 data, or a file_url or file_id beside it", part.get("file_data")
-        )
-    name = optional_string(part, "filename", where)
+        wrong(part.get("file_data"), "base64 data, or a file_url or file_id beside it", f"{where}.file_data")
+    name = string(part, "filename", where)
     kind = _KINDS.get(media_type.partition("/")[0], "document")
     if kind == "document" and not media_type and (name or "").lower().endswith(".pdf"):
         media_type = "application/pdf"
@@ -85,9 +83,9 @@ def decode_file(part: Mapping[str, Any], where: str) -> Media:
 
 
 def decode_audio(part: Mapping[str, Any], where: str) -> Media:
-    audio = obj(part.get("input_audio"), f"{where}.input_audio")
-    data = text_of(audio, "data", f"{where}.input_audio")
-    form = optional_string(audio, "format", f"{where}.input_audio") or "wav"
+    audio = as_mapping(part.get("input_audio"), f"{where}.input_audio")
+    data = required_string(audio, "data", f"{where}.input_audio")
+    form = string(audio, "format", f"{where}.input_audio") or "wav"
     media_type = {"mp3": "audio/mpeg"}.get(form, f"audio/{form}")
     return Media("audio", Base64Source(data), media_type, extensions=_bag(part, _AUDIO))
 

@@ -22,18 +22,18 @@ from adapters.canonical import (
 from adapters.errors import InvalidRequest
 from adapters.openai_responses import notes
 from adapters.openai_responses.items_decode import decode_items
-from adapters.openai_responses.reading import (
-    array,
-    fail,
-    obj,
-    optional_bool,
-    optional_int,
-    optional_number,
-    optional_object,
-    optional_string,
-    text_of,
-)
 from adapters.openai_responses.tools import DECLARING, decode_choice, decode_tools
+from adapters.reading import (
+    as_list,
+    as_mapping,
+    boolean,
+    integer,
+    mapping,
+    number,
+    required_string,
+    string,
+    wrong,
+)
 
 LOGPROBS = "message.output_text.logprobs"
 ENCRYPTED = "reasoning.encrypted_content"
@@ -83,50 +83,43 @@ def decode_request(body: Mapping[str, Any], model: str | None = None) -> ChatReq
     searches = any(isinstance(tool, Tool) and tool.name == "tool_search" for tool in declared)
     messages = _input(body.get("input"), searches)
     tools = _unique([*declared, *_declared_later(messages)])
-    include = array(body.get("include") or [], "include")
-    instructions = optional_string(body, "instructions")
+    include = as_list(body.get("include") or [], "include")
+    instructions = string(body, "instructions")
     choice = body.get("tool_choice")
-    text = optional_object(body, "text") or {}
+    text = mapping(body, "text") or {}
     return ChatRequest(
-        model=model or text_of(body, "model", ""),
+        model=model or required_string(body, "model", ""),
         messages=messages,
         instructions=(Text(instructions, place="instructions"),) if instructions else (),
         tools=tuple(tools),
         tool_choice=None if choice is None else decode_choice(choice),
-        parallel_tool_calls=optional_bool(body, "parallel_tool_calls"),
-        max_tokens=optional_int(body, "max_output_tokens"),
-        temperature=optional_number(body, "temperature"),
-        top_p=optional_number(body, "top_p"),
+        parallel_tool_calls=boolean(body, "parallel_tool_calls"),
+        max_tokens=integer(body, "max_output_tokens"),
+        temperature=number(body, "temperature"),
+        top_p=number(body, "top_p"),
         logprobs=True if LOGPROBS in include else None,
-        top_logprobs=optional_int(body, "top_logprobs"),
+        top_logprobs=integer(body, "top_logprobs"),
         output_format=_format(text),
-        reasoning=_reasoning(optional_object(body, "reasoning")),
-        verbosity=optional_string(text, "verbosity", "text"),
-        user=optional_string(body, "user"),
+        reasoning=_reasoning(mapping(body, "reasoning")),
+        verbosity=string(text, "verbosity", "text"),
+        user=string(body, "user"),
         metadata=_metadata(body),
-        service_tier=optional_string(body, "service_tier"),
-        stream=optional_bool(body, "stream") or False,
+        service_tier=string(body, "service_tier"),
+        stream=boolean(body, "stream") or False,
         stream_usage=True,
         extensions=notes.extensions(_bag(body, include, text)),
     )
 
 
 def _input(value: Any, searches: bool) -> tuple[Message, ...]:
-    match value:
-        case None:
-            return ()
-        case str():
-            return (
-                Message(
-                    "user",
-                    (Text(value, place="input"),),
-                    extensions=notes.extensions({"_:form": ("input",)}),
-                    place="input",
-                ),
-            )
-        case list():
-            return decode_items(value, "input", searches=searches)
-    raise fail("input", "a string or an array of items", value)
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        bag = notes.extensions({"_:form": ("input",)})
+        return (Message("user", (Text(value, place="input"),), extensions=bag, place="input"),)
+    if not isinstance(value, list):
+        wrong(value, "a string or an array of items", "input")
+    return decode_items(value, "input", searches=searches)
 
 
 def _declared_later(messages: tuple[Message, ...]) -> list[Tool | ProviderTool]:
@@ -166,11 +159,11 @@ def _declaring(message: Message) -> Mapping[str, Any] | None:
 
 
 def _format(text: Mapping[str, Any]) -> OutputFormat | None:
-    value = optional_object(text, "format", "text")
+    value = mapping(text, "format", "text")
     if value is None:
         return None
     where = "text.format"
-    kind = text_of(value, "type", where)
+    kind = required_string(value, "type", where)
     match kind:
         case "text":
             return OutputFormat("text", extensions=notes.extensions(notes.rest(value, frozenset({"type"}))))
@@ -180,10 +173,10 @@ def _format(text: Mapping[str, Any]) -> OutputFormat | None:
             known = frozenset({"type", "schema", "name", "description", "strict"})
             return OutputFormat(
                 "json_schema",
-                obj(value.get("schema"), f"{where}.schema"),
-                optional_string(value, "name", where),
-                optional_string(value, "description", where),
-                optional_bool(value, "strict", where),
+                as_mapping(value.get("schema"), f"{where}.schema"),
+                string(value, "name", where),
+                string(value, "description", where),
+                boolean(value, "strict", where),
                 notes.extensions(notes.rest(value, known)),
             )
     raise InvalidRequest(
@@ -195,11 +188,11 @@ def _reasoning(value: Mapping[str, Any] | None) -> Reasoning | None:
     if value is None:
         return None
     bag = notes.rest(value, frozenset({"effort", "summary", "generate_summary"}))
-    effort = optional_string(value, "effort", "reasoning")
+    effort = string(value, "effort", "reasoning")
     if effort is not None and effort not in _EFFORTS:
         bag["effort"], effort = effort, None
-    summary = optional_string(value, "summary", "reasoning")
-    older = optional_string(value, "generate_summary", "reasoning")
+    summary = string(value, "summary", "reasoning")
+    older = string(value, "generate_summary", "reasoning")
     if older is not None:
         bag["_generate_summary"] = older
     for key in ("effort", "summary"):
@@ -215,12 +208,12 @@ def _reasoning(value: Mapping[str, Any] | None) -> Reasoning | None:
 
 
 def _metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
-    value = optional_object(body, "metadata")
+    value = mapping(body, "metadata")
     if value is None:
         return None
     for key, one in value.items():
         if not isinstance(one, str):
-            raise fail(f"metadata.{key}", "a string", one)
+            wrong(one, "a string", f"metadata.{key}")
     return value
 
 

@@ -10,14 +10,7 @@ from adapters.canonical import ProviderTool, Tool, ToolChoice, placed
 from adapters.errors import InvalidRequest
 from adapters.losses import Losses
 from adapters.openai_responses import client_tools, notes
-from adapters.openai_responses.reading import (
-    array,
-    obj,
-    optional_bool,
-    optional_object,
-    optional_string,
-    text_of,
-)
+from adapters.reading import as_list, as_mapping, boolean, mapping, required_string, string
 from adapters.tool_names import grammar_of
 
 DECLARING = ("additional_tools", "tool_search_output")
@@ -32,9 +25,9 @@ _NAMESPACE = frozenset({"type", "name", "tools"})
 def decode_tools(values: Any, where: str, origin: str | None = None) -> list[Tool | ProviderTool]:
     """`origin` is the type of the item that declares them in mid-conversation."""
     tools: list[Tool | ProviderTool] = []
-    for at, value in enumerate(array(values, where)):
+    for at, value in enumerate(as_list(values, where)):
         path = f"{where}[{at}]"
-        definition = obj(value, path)
+        definition = as_mapping(value, path)
         if definition.get("type") == "namespace":
             tools += _namespace(definition, path, origin)
         else:
@@ -43,12 +36,12 @@ def decode_tools(values: Any, where: str, origin: str | None = None) -> list[Too
 
 
 def _tool(definition: Mapping[str, Any], where: str, origin: str | None) -> Tool | ProviderTool:
-    kind = text_of(definition, "type", where)
+    kind = required_string(definition, "type", where)
     if kind in ("function", "custom"):
         return _declared(definition, where, {"_:origin": origin} if origin else {})
     if client_tools.is_run_by_client(definition) and not origin:
         return client_tools.decode_tool(definition)
-    return ProviderTool(notes.PROTOCOL, kind, definition, optional_string(definition, "name", where))
+    return ProviderTool(notes.PROTOCOL, kind, definition, string(definition, "name", where))
 
 
 def _declared(
@@ -59,28 +52,28 @@ def _declared(
         raise InvalidRequest(f"expected a function or custom tool, not {kind!r}", where=f"{where}.type")
     bag = {"_:raw": definition, **notes.rest(definition, _KNOWN), **bag}
     return Tool(
-        text_of(definition, "name", where),
-        optional_string(definition, "description", where),
-        optional_object(definition, "parameters", where),
+        required_string(definition, "name", where),
+        string(definition, "description", where),
+        mapping(definition, "parameters", where),
         "custom" if kind == "custom" else "function",
-        optional_object(definition, "format", where),
-        optional_bool(definition, "strict", where),
+        mapping(definition, "format", where),
+        boolean(definition, "strict", where),
         namespace,
         notes.extensions(bag),
     )
 
 
 def _namespace(definition: Mapping[str, Any], where: str, origin: str | None) -> list[Tool]:
-    namespace = text_of(definition, "name", where)
+    namespace = required_string(definition, "name", where)
     about = {key: value for key, value in definition.items() if key not in _NAMESPACE}
     bag: dict[str, Any] = {"_:namespace": about}
     if origin:
         bag["_:origin"] = origin
     tools = []
-    for at, value in enumerate(array(definition.get("tools"), f"{where}.tools")):
+    for at, value in enumerate(as_list(definition.get("tools"), f"{where}.tools")):
         path = f"{where}.tools[{at}]"
         told = {"namespace.description": about["description"]} if at == 0 and about.get("description") else {}
-        tools.append(placed(_declared(obj(value, path), path, {**bag, **told}, namespace), path))
+        tools.append(placed(_declared(as_mapping(value, path), path, {**bag, **told}, namespace), path))
     return tools
 
 
@@ -90,11 +83,11 @@ def decode_choice(value: Any, where: str = "tool_choice") -> ToolChoice:
             return ToolChoice(value)
         case str():
             raise InvalidRequest(f"unknown tool choice {value!r}", where=where)
-    choice = obj(value, where)
-    kind = text_of(choice, "type", where)
+    choice = as_mapping(value, where)
+    kind = required_string(choice, "type", where)
     raw = {"_:raw": choice}
     if kind in ("function", "custom"):
-        return ToolChoice("named", (text_of(choice, "name", where),), notes.extensions(raw))
+        return ToolChoice("named", (required_string(choice, "name", where),), notes.extensions(raw))
     if kind in client_tools.BY_KIND:
         return ToolChoice("named", (kind,), notes.extensions(raw))
     if kind == "allowed_tools":
@@ -102,8 +95,8 @@ def decode_choice(value: Any, where: str = "tool_choice") -> ToolChoice:
         if mode not in ("auto", "required"):
             raise InvalidRequest("expected auto or required", where=f"{where}.mode")
         allowed = [
-            obj(one, f"{where}.tools[{at}]")
-            for at, one in enumerate(array(choice.get("tools"), f"{where}.tools"))
+            as_mapping(one, f"{where}.tools[{at}]")
+            for at, one in enumerate(as_list(choice.get("tools"), f"{where}.tools"))
         ]
         names = tuple(name for one in allowed if isinstance(name := one.get("name") or one.get("type"), str))
         return ToolChoice("required" if mode == "required" else "auto", names, notes.extensions(raw))

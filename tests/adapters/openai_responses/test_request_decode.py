@@ -243,7 +243,7 @@ def test_a_reference_to_stored_items_is_refused_elsewhere():
         ({"metadata": {"a": 1}}, "metadata.a: expected a string"),
         ({"max_output_tokens": "many"}, "max_output_tokens: expected an integer, not a string"),
         ({"temperature": True}, "temperature: expected a number, not a boolean"),
-        ({"stream": "yes"}, "stream: expected a boolean"),
+        ({"stream": "yes"}, "stream: expected true or false"),
     ],
 )
 def test_errors_say_where(body, message):
