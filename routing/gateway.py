@@ -213,7 +213,8 @@ class Gateway:
         if visible is not table:
             named = (active if prefix == SWITCH else prefix) or model or ""
             if named in table.groups and named not in visible.groups:
-                raise RoutingError("permission", f"this key may not use the group `{named}`")
+                what = "the active group" if prefix == SWITCH else f"the group `{named}`"
+                raise RoutingError("permission", f"this key may not use {what}")
         return find_group(visible, prefix, model, active)
 
     def _labels(self, call: Call) -> Headers:

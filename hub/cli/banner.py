@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 
 from hub.cli.client import NAME
-from hub.settings import LoadedSettings
+from hub.keys.store import StoreError, read
+from hub.settings import LoadedSettings, Settings
 from hub.settings.server import ServerSettings
 
 _USUAL_PORT = ServerSettings().port
@@ -29,10 +30,19 @@ def banner(loaded: LoadedSettings, address: tuple[Any, ...], found: str | None) 
     lines += [f"         {url}/mcp/{name}" for name in settings.profiles]
     lines.append(f"  chat   {url}/v1    {_names('group', settings.groups)}  (OpenAI clients)")
     lines.append(f"         {url}       (Anthropic, Gemini and Ollama clients)")
-    if settings.keys:
-        lines.append(f"  keys   clients need one of: {', '.join(settings.keys)}")
+    if keys := _keys(settings):
+        lines.append(f"  keys   clients need one of: {', '.join(keys)}")
     lines += ["", *(f"  {line}" for line in _next_steps(loaded, port, found)), "", "Ctrl-C stops it."]
     return "\n".join(lines)
+
+
+def _keys(settings: Settings) -> Collection[str]:
+    """The names of all keys. What is wrong with the stored ones is in the log."""
+    try:
+        stored = read(settings.server.stored_keys).keys
+    except StoreError:
+        stored = {}
+    return {**settings.keys, **stored}
 
 
 def _names(kind: str, names: Collection[str]) -> str:

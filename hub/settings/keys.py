@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from hub.settings.base import Model, Strings
+from hub.state_folder import state_folder
 
 Period = Literal["day", "month"]
 
@@ -109,4 +109,4 @@ class KeySettings(Model):
 
 def default_keys_file() -> Path:
     """Where `hub keys` stores the keys of this user's hubs, unless `keys_file` says another place."""
-    return platformdirs.user_state_path("ccproxy-hub") / "keys.json"
+    return state_folder() / "keys.json"

@@ -206,6 +206,9 @@ async def test_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Sou
                     wrong[kind, f"{asked.method} {asked.path}", str(asked.body and asked.body["model"])] = (
                         told
                     )
+                limited = KINDS.get(kind, {}).get("groups") is not None
+                if limited and "other" not in asked.path + str(asked.body):
+                    assert not re.search(r"\bother\b", answer.text), (kind, asked)
                 if told:
                     assert_shape(answer)
                     assert "x-hub-target" not in answer.headers
@@ -216,6 +219,23 @@ async def test_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Sou
                 kind not in REFUSED and "own" in groups,
             ), kind
         assert wrong == {}
+
+
+async def test_where_the_settings_pass_a_request_on_is_not_the_keys_affair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path, "settings", monkeypatch) as here:
+        path = tmp_path / "hub.yaml"
+        settings = json.loads(path.read_text())
+        settings["groups"]["own"] |= {"rules": [{"when": {"model": "far-*"}, "use": "other"}]}
+        path.write_text(json.dumps(settings))
+        assert (await here.hub.live.reload()).kind != "refused", here.hub.live.status.last_problems
+        for model, group in (("far-away", "other"), ("near", "own")):
+            before = here.heard(group)
+            answer = await here.ask("POST", "/own/v1/chat/completions", "group", {**BODY, "model": model})
+            assert (answer.status_code, here.heard(group)) == (400, before + 1), answer.text
+        answer = await here.ask("POST", "/v1/chat/completions", "group", {**BODY, "model": "other"})
+        assert answer.status_code == 403
 
 
 def assert_shape(answer: httpx.Response) -> None:
