@@ -172,6 +172,8 @@ def _used_groups(document: Document, environ: Mapping[str, str]) -> None:
                 else:
                     document.refuse((*path, "use"), f"unknown group `{use}`", nearest_hint(use, groups))
             when = rule.get("when")
+            if not when and step + 1 < len(group["rules"]):
+                document.refuse(path, "always holds, so no rule after it is asked", "give it a `when`")
             protocols = when.get("protocol") if isinstance(when, dict) else None
             for _, protocol in _listed((*path, "when", "protocol"), protocols):
                 if not any(mark in protocol for mark in "*?["):
@@ -382,6 +384,16 @@ def _references(document: Document, environ: Mapping[str, str]) -> None:
                     document.refuse(path, what, nearest_hint(value, known) or f"there are no `{target}`")
 
 
+def _sampling_groups(document: Document, environ: Mapping[str, str]) -> None:
+    groups = document.section("groups")
+    for name, entry in document.section("mcpServers").items():
+        policy = entry.get("sampling") if isinstance(entry, dict) else None
+        group = policy.removeprefix("group:") if isinstance(policy, str) else None
+        if group is not None and group != policy and group not in groups:
+            hint = nearest_hint(group, groups) or "there are no `groups`"
+            document.refuse(("mcpServers", name, "sampling"), f"unknown group `{group}`", hint)
+
+
 def _default_group(document: Document, environ: Mapping[str, str]) -> None:
     name, groups = document.data.get("default_group"), document.section("groups")
     if isinstance(name, str) and name not in groups:
@@ -479,6 +491,7 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     _server_urls,
     _headers,
     _references,
+    _sampling_groups,
     _used_groups,
     _default_group,
     _keys,
