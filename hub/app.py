@@ -29,6 +29,7 @@ from hub.metrics import CONTENT_TYPE, Metrics
 from hub.model_tools import SERVER_NAME as MODEL_TOOLS
 from hub.model_tools import ModelTools
 from hub.model_tools.gateway import GatewayModels
+from hub.model_tools.sampling import Sampling
 from hub.requests import RequestMiddleware
 from hub.requests import take as note_record
 from hub.settings import LoadedSettings, Settings
@@ -79,6 +80,7 @@ class Hub:
         )
         self.model_tools = ModelTools()
         self.mcp.add_virtual_server(MODEL_TOOLS, self.model_tools)
+        self.mcp.sampling = self.sampling = Sampling()
         self.metrics = Metrics(self.usage.status)
         self.meters = Meters()
         self.calls.tell(note_record)
@@ -193,7 +195,8 @@ class Hub:
             active_group=lambda: active_group.name,
             sink=self.calls.take,
         )
-        self.model_tools.models = GatewayModels(gateway, lambda: self.live.current, active_group)
+        models = GatewayModels(gateway, lambda: self.live.current, active_group)
+        self.model_tools.models = self.sampling.models = models
         control = Control(
             version=hub_version(),
             current=lambda: self.live.current,

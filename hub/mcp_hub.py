@@ -52,6 +52,12 @@ class VirtualServer(Protocol):
     async def request(self, method: str, params: Mapping[str, Any], caller: Caller) -> dict[str, Any]: ...
 
 
+class Sampler(Protocol):
+    """Answers servers that ask for a model in place of the client, where their settings say so."""
+
+    def caller(self, server: str, settings: McpServerSettings, caller: Caller) -> Caller: ...
+
+
 class McpHub:
     """An async context manager; `app` serves while it is entered.
 
@@ -73,6 +79,8 @@ class McpHub:
     ) -> None:
         self.watch: Watch = watch or NOBODY
         """Who looks on while requests are answered and passed on."""
+        self.sampling: Sampler | None = None
+        """Who answers for servers that ask for a model and whose settings say that the hub does."""
         self._sink = sink
         self._version = version
         self._log = log or logging.getLogger("hub.mcp")
@@ -203,6 +211,8 @@ class McpHub:
         downstream = self._servers.get(server)
         if downstream is None:
             raise Unavailable(f"server {server!r} is not in the settings any more")
+        if self.sampling is not None:
+            caller = self.sampling.caller(server, downstream.settings, caller)
         with self.watch.asked(server, method, params, downstream.settings.transport):
             return await downstream.request(method, params, caller)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
 from hub.settings.base import Model, Strings
 
+SamplingPolicy = Annotated[str, Field(pattern=r"^(client|ask|deny|group:[A-Za-z0-9_][A-Za-z0-9._-]*)$")]
 Transport = Literal["stdio", "http", "sse"]
 
 
@@ -38,6 +39,12 @@ class McpServerSettings(Model):
     """Seconds that one call may take without a sign of life; above 3600 it is read as milliseconds."""
     start_timeout: float = Field(default=60, gt=0)
     """Seconds for start and handshake; `npx` downloads at the first start."""
+
+    sampling: SamplingPolicy = "client"
+    """Who answers when it asks for a model: the `client`, `group:NAME`, the active group once the user agrees
+    (`ask`), or nobody (`deny`)."""
+    sampling_budget: int | None = Field(default=200_000, ge=1)
+    """Tokens an hour that it may use of the hub's groups; null: as many as it likes."""
 
     @model_validator(mode="after")
     def _one_transport(self) -> McpServerSettings:
