@@ -18,8 +18,11 @@ _PREFIX = base64.b64encode(_MARK).decode()
 
 
 def for_client(signature: Signature, protocol: str) -> str:
-    """The text for a signature slot of `protocol`: raw if it is its own, else wrapped."""
-    if signature.origin == protocol:
+    """The text for a signature slot of `protocol`: raw if it is its own, else wrapped.
+
+    Its own is wrapped too where it is a wrapper itself: it came from another hub, which wants it back.
+    """
+    if signature.origin == protocol and not signature.value.startswith(_PREFIX):
         return signature.value
     payload = f"{signature.origin}\x00{signature.value}".encode("utf-8", "surrogatepass")
     return base64.b64encode(_MARK + payload).decode()
