@@ -10,8 +10,11 @@ import re
 from adapters.canonical import StreamStart, Usage, UsageUpdate
 from adapters.codec import Codec
 
-_KEPT = 2**16
-_MOST_PIECES = 128
+_KEPT = 2**13
+"""Bytes of the end: usage stands in the last event, or in the one before."""
+_LONGEST = 2**16
+"""Of an event that is kept whole: the last one of Responses says all of the answer once more."""
+_MOST_PIECES = 32
 _LARGE_PIECE = 2**14
 _MARK = re.compile(rb'"(?:usage|usageMetadata|eval_count)"')
 
@@ -32,7 +35,7 @@ class UsageWatch:
         tail.append(data)
         self.size += len(data)
         if len(tail) > _MOST_PIECES or len(data) > _LARGE_PIECE:
-            tail[:] = [b"".join(tail)[-_KEPT:]]
+            tail[:] = [_last_of(b"".join(tail))]
 
     def end(self) -> bytes:
         """What is kept of the stream's end; all of it, if it was short."""
@@ -49,6 +52,16 @@ class UsageWatch:
             if isinstance(event, UsageUpdate) or (isinstance(event, StreamStart) and event.usage):
                 usage = event.usage
         return usage
+
+
+def _last_of(text: bytes) -> bytes:
+    """Its end, from the beginning of a line; the event that it breaks off in is kept from its own."""
+    began = max(text.rfind(b"\n\n"), text.rfind(b"\r\n\r\n"))
+    if began < 0:  # lines without blank ones between: NDJSON
+        began = text.rfind(b"\n")
+    if began < len(text) - _KEPT:
+        return text[max(0, began, len(text) - _LONGEST) :]
+    return text[text.find(b"\n", -_KEPT) + 1 :] if len(text) > _KEPT else text
 
 
 def _mentioned(text: bytes, last: bool) -> bytes:
