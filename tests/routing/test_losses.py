@@ -18,16 +18,16 @@ LOSING: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {
     "openai": (
         {"seed": 3, "logit_bias": {"1": 2}},
         "anthropic",
-        [("seed", "seed"), ("logit_bias", "the top")],
+        [("seed", "seed"), ("logit_bias", "logit_bias")],
     ),
     "openai-responses": (
         {"truncation": "auto", "top_logprobs": 3},
         "anthropic",
-        [("truncation", "the top"), ("top_logprobs", "top_logprobs")],
+        [("truncation", "truncation"), ("top_logprobs", "top_logprobs")],
     ),
     "anthropic": ({"top_k": 4}, "openai", [("top_k", "top_k")]),
-    "gemini": ({"generationConfig": {"topK": 4}}, "openai", [("top_k", "top_k")]),
-    "ollama": ({"options": {"top_k": 4}}, "openai", [("top_k", "top_k")]),
+    "gemini": ({"generationConfig": {"topK": 4}}, "openai", [("top_k", "generationConfig.topK")]),
+    "ollama": ({"options": {"top_k": 4}}, "openai", [("top_k", "options.top_k")]),
 }
 """Client's protocol -> what it says more, a target that cannot be told, code and place of each loss."""
 
