@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench import chat, conversion, tools
+from bench import chat, conversion, streams, tools
 
 README = Path(__file__).parent / "README.md"
 
@@ -36,6 +36,16 @@ The server has ten tools.
 
 {tools}
 
+## Many streams
+
+Streams that get a chunk every half second, all at once through one hub process: half of them passed
+through, half converted from OpenAI to Anthropic. *Broken*: a stream that lacks a chunk or its end. *Delay*:
+from the upstream's write of a chunk to the client's read; what the hub adds is the difference to the streams
+that go directly. Memory is that of the process that is asked (the hub, or the upstream itself), before the
+first stream and after these times.
+
+{streams}
+
 ## Conversion
 
 CPU time in microseconds in one process, without any network: a request parsed, decoded, encoded and written,
@@ -60,6 +70,36 @@ def conversion_table(*, rounds: int, seconds: float) -> str:
         (
             (name, *(f"{each:,.0f}" for each in row.requests), f"{row.chunk:.1f}")
             for name, row in (*named, ("the most that a conversion takes", conversion.worst(rows)))
+        ),
+    )
+
+
+def streams_table(*, count: int, seconds: float) -> str:
+    rows = list(streams.run(streams=count, seconds=seconds))
+    times = list(rows[0].memory)
+    return table(
+        (
+            "",
+            "streams",
+            "broken",
+            "chunks",
+            *(f"{time}, MB" for time in times),
+            "CPU",
+            "delay, ms",
+            "99 %, ms",
+        ),
+        (
+            (
+                row.name,
+                f"{row.streams:,}",
+                f"{row.broken}",
+                f"{row.chunks:,}",
+                *(f"{row.memory[time]:.0f}" for time in times),
+                f"{row.cpu:.0%}",
+                f"{row.median:.1f}",
+                f"{row.p99:.1f}",
+            )
+            for row in rows
         ),
     )
 
@@ -92,6 +132,8 @@ def main() -> None:
         ),
     )
     print(tools_table, "\n")
+    many = streams_table(count=100, seconds=8.0) if quick else streams_table(count=1000, seconds=60.0)
+    print(many, "\n")
     rounds, seconds = (1, 0.01) if quick else (5, 0.1)
     converted = conversion_table(rounds=rounds, seconds=seconds)
     print(converted)
@@ -105,6 +147,7 @@ def main() -> None:
                 machine=machine,
                 chat=chat_table,
                 tools=tools_table,
+                streams=many,
                 conversion=converted,
                 chunks=conversion.CHUNKS,
             )
