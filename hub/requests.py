@@ -7,6 +7,7 @@ it would stand in the log. One raw ASGI middleware around everything, so that re
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,6 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from routing.gateway import new_id
 from routing.usage import Record
 
 HEADER = b"x-request-id"
@@ -90,8 +90,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        chosen = _chosen(scope)
-        request = Request(chosen or new_id(), scope["method"], scope["path"])
+        request = Request(_chosen(scope) or os.urandom(12).hex(), scope["method"], scope["path"])
         scope.setdefault("state", {})["request_id"] = request.id
         token = REQUEST.set(request)
         marked = _marked(request, send)

@@ -84,6 +84,23 @@ class Scrubber:
             text = own.sub(MASK, text)
         return text
 
+    def suspects(self, text: str) -> bool:
+        """Whether there may be something to mask. A quick look at many lines of JSON at once."""
+        return (
+            bool(self._patterns)  # they are written for what stands in the JSON, not for JSON
+            or any(form in text for form in self._forms)
+            or any(kind.hint in text for kind in KINDS)
+        )
+
+    def values(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """A log's line with its texts masked, each by itself: what is masked cannot break the line."""
+        return {name: self._value(value) for name, value in line.items()}
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        return [self._value(each) for each in value] if isinstance(value, list) else value
+
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Values of names that tell a credential are masked whole."""
         return {

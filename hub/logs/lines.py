@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from hub.requests import Request
@@ -140,13 +141,18 @@ def _access_text(line: Mapping[str, Any]) -> str:
 
 
 def _line(at: float, level: str, logger: str) -> Line:
-    stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"time": stamp, "level": level, "logger": logger}
+    whole = int(at)
+    return {"time": f"{_second(whole)}.{int((at - whole) * 1000):03d}Z", "level": level, "logger": logger}
+
+
+@lru_cache(maxsize=16)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _told(**values: Any) -> Line:
     """Without what there is nothing to say of."""
-    return {name: value for name, value in values.items() if value not in (None, "", [])}
+    return {name: value for name, value in values.items() if value or value not in (None, "", [])}
 
 
 def _level_of(status: int) -> str:

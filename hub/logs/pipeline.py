@@ -156,24 +156,33 @@ class LogPipeline:
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             self._waiting.append(_own(f"{dropped} lines of the log were left out: too many at once"))
-        while self._waiting:
-            try:
-                line = _line(self._waiting.popleft())
-                if lines.rank(line["level"]) < self._lowest:
-                    continue
-                masked = self.scrubber.text(orjson.dumps(line, default=str).decode())
-                if file is not None:
-                    for_file.append(masked.encode())
-                if line["logger"] != lines.ACCESS or file is None:
-                    as_json = self._settings.format == "json"
-                    for_stream.append(masked if as_json else lines.text(orjson.loads(masked)))
-            except Exception as error:  # one line that cannot be made must not end the log
-                for_stream.append(f"hub.logs: a line could not be written: {type(error).__name__}")
+        for line, data in self._masked():
+            if file is not None:
+                for_file.append(data)
+            if line["logger"] != lines.ACCESS or file is None:
+                for_stream.append(data.decode() if self._settings.format == "json" else lines.text(line))
         _tolerate(lambda: self._to_stream(for_stream), for_stream)
         if for_file and file is not None:
             self._to_file(file, b"\n".join(for_file) + b"\n")
         while self._retired:
             self._retired.popleft().close()
+
+    def _masked(self) -> list[tuple[lines.Line, bytes]]:
+        """All that waits and is wanted, without secrets, each line also as JSON."""
+        found: list[tuple[lines.Line, bytes]] = []
+        while self._waiting:
+            try:
+                line = _line(self._waiting.popleft())
+                if lines.rank(line["level"]) >= self._lowest:
+                    found.append((line, orjson.dumps(line, default=str)))
+            except Exception as error:  # one line that cannot be made must not end the log
+                said = _own(f"a line of the log could not be made: {type(error).__name__}")
+                found.append((said, orjson.dumps(said)))
+        scrubber = self.scrubber
+        if not scrubber.suspects(b"\n".join(data for _, data in found).decode()):
+            return found
+        masked = [scrubber.values(line) for line, _ in found]
+        return [(line, orjson.dumps(line, default=str)) for line in masked]
 
     def _to_stream(self, texts: list[str]) -> None:
         self._stream.write("\n".join(texts) + "\n")

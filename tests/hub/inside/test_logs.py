@@ -112,6 +112,16 @@ def test_an_event_has_the_id_of_its_request_and_no_secret(
     assert "the-secret-value" not in said.getvalue()
 
 
+def test_no_pattern_can_break_a_line(tmp_path: Path, make: Callable[..., LogPipeline]) -> None:
+    pipeline = make()
+    pipeline.scrubber = Scrubber(["message"], [r'"logger":.*', r"customer.*"])
+    logging.getLogger("hub").warning("the message is: customer-12")
+    pipeline.close()
+    (line,) = lines(tmp_path / "hub.jsonl")
+    assert line["message"] == "the *** is: ***"
+    assert line["logger"] == "hub"
+
+
 def test_standard_error_can_have_json_and_without_a_file_it_has_everything(
     tmp_path: Path, make: Callable[..., LogPipeline], said: io.StringIO
 ) -> None:
