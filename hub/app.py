@@ -81,7 +81,8 @@ class Hub:
         self.model_tools = ModelTools()
         self.mcp.add_virtual_server(MODEL_TOOLS, self.model_tools)
         self.mcp.sampling = self.sampling = Sampling()
-        self.metrics = Metrics(self.usage.status)
+        self.gate = Gate(lambda: self.live.current.settings.server.limits)
+        self.metrics = Metrics(self.usage.status, self.gate)
         self.meters = Meters()
         self.calls.tell(note_record)
         self.calls.tell(self.metrics.take, self.metrics.take_tool)
@@ -90,7 +91,6 @@ class Hub:
         if pipeline is not None:
             self.calls.tell(pipeline.take, pipeline.take)
         self._key_file = KeyFile()
-        self.gate = Gate(lambda: self.live.current.settings.server.limits)
         self._stack = AsyncExitStack()
         self._active_group: ActiveGroup | None = None
         self._ready = self._draining = False

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from hub.usage.records import ToolRecord
 from hub.usage.writer import WriterStatus
+from routing.gate import Gate
 from routing.usage import Record
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -20,9 +21,11 @@ _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 class Metrics:
     """Takes usage records. One registry per hub, so that two in one process do not mix."""
 
-    def __init__(self, usage: Callable[[], WriterStatus] | None = None) -> None:
-        """`usage` tells how writing calls down goes."""
+    def __init__(self, usage: Callable[[], WriterStatus] | None = None, gate: Gate | None = None) -> None:
+        """`usage` tells how writing calls down goes, `gate` how many chats there are."""
         self._registry = CollectorRegistry()
+        if gate is not None:
+            self._registry.register(_Places(gate))
         if usage is not None:
             self._registry.register(_Writing(usage))
         target = ("group", "target")
@@ -98,6 +101,22 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+
+class _Places(Collector):
+    """How many chats are under way, read when somebody asks."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterator[Metric]:
+        gate = self._gate
+        yield GaugeMetricFamily("hub_chat_in_flight", "Chat requests under way.", gate.inside)
+        yield GaugeMetricFamily("hub_chat_waiting", "Chat requests that wait for a place.", gate.waiting)
+        yield GaugeMetricFamily("hub_chat_body_bytes", "Bytes of request bodies held.", gate.body_bytes)
+        yield CounterMetricFamily(
+            "hub_chat_turned_away", "Chat requests for which there was no place.", gate.turned_away
+        )
 
 
 class _Writing(Collector):

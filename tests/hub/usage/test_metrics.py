@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hub.metrics import Metrics
 from hub.usage.writer import WriterStatus
+from routing.gate import FixedLimits, Gate
 from tests.hub.usage.samples import chat, tool
 
 
@@ -38,3 +39,13 @@ def test_writing() -> None:
     assert [samples(metrics)[name, ()] for name in names] == [3, 0, 10, 0]
     now = WriterStatus("failing", "the disk is full", 4, 10, 7)
     assert [samples(metrics)[name, ()] for name in names] == [4, 1, 10, 7]
+
+
+def test_places() -> None:
+    gate = Gate(lambda: FixedLimits(concurrent_requests=2))
+    metrics = Metrics(gate=gate)
+    assert gate.enter()
+    gate.hold(100)
+    gate.turned_away = 3
+    names = ("hub_chat_in_flight", "hub_chat_waiting", "hub_chat_body_bytes", "hub_chat_turned_away_total")
+    assert [samples(metrics)[name, ()] for name in names] == [1, 0, 100, 3]
