@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from typing import Any
 
+import httpx
 import pytest
 
 from adapters.registry import codec as codec_of
@@ -14,6 +16,8 @@ from routing.changes import NO_CHANGES, Changes, Replacement, SystemChange, Tool
 from routing.plan import Way
 from routing.table import NO_PARAMETERS, Group, Parameters, Provider, Target
 from tests.routing.requests import PATHS, call, chat, inquiry, plan_of
+from tests.routing.scripted_upstream import answers, scripted
+from tests.routing.serving import group, provider, serving, table
 
 PROTOCOLS = tuple(PATHS)
 SYSTEM = "You are Old Name. Old Name is kind."
@@ -351,3 +355,19 @@ def test_extra_fields_go_into_the_objects_that_the_body_has() -> None:
     assert (below["temperature"], below["mediaResolution"]) == (0.5, "LOW")
     assert (above["temperature"], above["mediaResolution"]) == (0.1, "LOW")
     assert above["thinkingConfig"] == below["thinkingConfig"] == {"thinkingLevel": "LOW"}
+
+
+async def test_secret_headers_of_groups_and_targets_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "hub.routing")
+    of_group, of_target = "planted-group-header-1", "Token planted-target-header-2"
+    said = {"error": {"message": f"no {of_group}, {of_target}, planted-target-header-2", "type": "x"}}
+    async with scripted(answers(said, status=400)) as upstream:
+        target = Target(provider("openai", upstream.url), "m", changes=Changes(headers={"x-b": of_target}))
+        one = group(target, changes=Changes(headers={"x-a": of_group}))
+        async with serving(table(one)) as hub, httpx.AsyncClient() as client:
+            answer = await client.post(f"{hub.url}/g/v1/chat/completions", json=chat("openai"))
+    received = upstream.requests[0].headers
+    assert (received["x-a"], received["x-b"]) == (of_group, of_target)
+    assert answer.status_code == 400
+    assert "***" in answer.text
+    assert "planted" not in answer.text + str(answer.headers) + caplog.text + str(hub.records)
