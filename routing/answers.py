@@ -48,6 +48,10 @@ class HeldStream(AsyncGenerator[bytes, None]):
         self._stream = stream
         self._end = end
 
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The stream itself: nothing stands between its pieces and their reader."""
+        return self._stream
+
     def __anext__(self) -> Coroutine[Any, Any, bytes]:
         return self._stream.__anext__()
 

@@ -92,6 +92,7 @@ class Exchange(Inquiry):
         self.response_id: str | None = None
         """By which a later request can continue this answer at the one who made it."""
         self._hold: Hold | None = None
+        self._upstream: UpstreamAnswer | None = None
         self._recorded = False
 
     # ------------------------------------------------------------ the request
@@ -163,6 +164,7 @@ class Exchange(Inquiry):
         self.losses = ()
         self.note(losses)
         self.tries += 1
+        self.first_byte = None
         hold = self._hold = Hold(
             self.services.health, way.condition, way.key_conditions[key], way.limiters[key]
         )
@@ -180,14 +182,21 @@ class Exchange(Inquiry):
                 hold.end(self._tokens())
         hold.succeeded()
         if answer.stream is not None:
-            answer.stream = HeldStream(answer.stream, lambda: hold.end(self._tokens()))
+            answer.stream = HeldStream(answer.stream, lambda: self._ended(hold))
         return answer
+
+    def _ended(self, hold: Hold) -> None:
+        """The stream is closed; if its first piece was never asked for, nothing else has let go."""
+        if self._upstream is not None:
+            self._upstream.close()
+        self.client_gone()  # unless it is recorded already
+        hold.end(self._tokens())
 
     async def _answer(self, way: Way, request: UpstreamRequest, receive: Receive) -> Answer:
         upstream: UpstreamAnswer | None = None
         answer: Answer | None = None
         try:
-            upstream = await self.services.upstream.send(request)
+            upstream = self._upstream = await self.services.upstream.send(request)
             if not 200 <= upstream.status < 300:
                 raise await self._refusal(way, upstream)
             answer = await receive(self, way, upstream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,9 @@ import httpx
 import pytest
 
 from adapters.registry import codecs
+from routing.call import Call, call_at
 from routing.plan import prepare
+from routing.routes import RouteTable
 from routing.table import Affinity, Group, Limits, Retry, Table, Target, Timeouts
 from tests.routing.samples import SAMPLES, error_of
 from tests.routing.scripted_upstream import (
@@ -76,6 +79,21 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - nothing tells it
             await asyncio.sleep(0.001)
+
+
+def call_of(sample: Any, hub: Served) -> Call:
+    """A request for a stream, without a server before the gateway."""
+    found = RouteTable(hub.gateway.codecs).find(sample.path)
+    assert found is not None
+    return call_at(
+        found,
+        found.endpoints["POST"][0],
+        query="",
+        headers={},
+        body=json.dumps(sample.stream_body).encode(),
+        id="r",
+        started=hub.gateway.services.clock(),
+    )
 
 
 def asked(*all_upstreams: ScriptedUpstream) -> list[int]:
@@ -494,6 +512,22 @@ async def test_places_are_free_again_when_a_stream_ends_or_its_client_leaves() -
             up.script = GOOD
             await until(lambda: condition.in_flight == 0)
             assert (await ask(hub, client)).status_code == 200
+
+
+async def test_a_stream_that_is_closed_before_its_first_piece_lets_go_of_everything() -> None:
+    async with upstreams(streams(*CHAT.stream[:2], stall=True)) as (up,):
+        start = table(group(target(up, "up"), name="g"))
+        async with serving(start) as hub:
+            services = hub.gateway.services
+            condition = services.health.of(("up", "up-model", ""))
+            call = call_of(CHAT, hub)
+            answer = await hub.gateway.answer(start, call)
+            assert (answer.status, condition.in_flight) == (200, 1)
+            assert answer.stream is not None
+            await answer.stream.aclose()
+            assert condition.in_flight == 0
+            assert [record.status for record in hub.records] == [499]
+            await asyncio.wait_for(up.connections[0].gone.wait(), 5)
 
 
 # ---------------------------------------------------------------- affinity
