@@ -94,10 +94,14 @@ class Facts:
 
     @cached_property
     def web_search(self) -> bool | None:
-        """Whether the provider shall search the web."""
+        """Whether it is a search: no other tool is given than the provider's own.
+
+        Codex gives it beside the others in every request, which says nothing of this one.
+        """
         if self.request is None:
             return None
-        return any(isinstance(each, ProviderTool) and _is_search(each) for each in self.request.tools)
+        tools = self.request.tools
+        return bool(tools) and all(isinstance(each, ProviderTool) and _is_search(each) for each in tools)
 
     @cached_property
     def background_sign(self) -> Sign:

@@ -79,7 +79,7 @@ class WhenSettings(Model):
     tools: YesOrGlobs | None = None
     """Whether the model is given tools, or globs over their names."""
     web_search: bool | None = None
-    """Whether the provider is asked to search the web."""
+    """Whether it is a web search: the provider's search is the only tool."""
     background: bool | None = None
     """Whether it is a client's small request beside the conversation: a title, a probe, a classifier."""
     subagent: YesOrGlobs | None = None

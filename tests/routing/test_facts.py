@@ -79,6 +79,12 @@ def test_searches_of_the_provider(protocol: str, tool: dict[str, Any]) -> None:
     assert facts(protocol, chat(protocol) | {"tools": [tool]}).web_search is True
 
 
+def test_a_search_beside_other_tools_makes_no_search_of_a_request() -> None:
+    body = chat("openai-responses", tools=["shell"])
+    body["tools"].append({"type": "web_search"})
+    assert facts("openai-responses", body).web_search is False
+
+
 def test_a_clients_own_search_tool_is_none_of_the_providers() -> None:
     found = facts("openai", chat("openai", tools=["web_search"]))
     assert (found.web_search, found.tools) == (False, ("web_search",))
