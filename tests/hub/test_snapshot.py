@@ -8,8 +8,8 @@ import pytest
 
 from hub.settings import LoadedSettings, Settings, SettingsError
 from hub.settings.known_providers import KNOWN_PROVIDERS
-from hub.snapshot import build_snapshot, build_table, embedded_providers
-from routing.table import Parameters, Provider, Target, Timeouts
+from hub.snapshot import build_snapshot, build_table, embedded_providers, limit_table
+from routing.table import Affinity, Limits, Parameters, Provider, Retry, Target, Timeouts
 
 ENVIRON = {"OPENROUTER_API_KEY": " or-key\n", "OPENAI_API_KEY": "oa-key", "GOOGLE_API_KEY": "g-key"}
 
@@ -141,3 +141,58 @@ def test_equal_settings_make_equal_tables() -> None:
     settings = Settings.model_validate({"groups": {"g": {"model": "m", "provider": "openai"}}})
     assert build_table(settings, ENVIRON) == build_table(settings, dict(ENVIRON))
     assert build_table(settings, ENVIRON) != build_table(settings, {"OPENAI_API_KEY": "another"})
+
+
+def test_how_a_group_shares_out_and_tries() -> None:
+    settings = Settings.model_validate(
+        {
+            "providers": {
+                "p": {
+                    "protocol": "openai",
+                    "base_url": "http://127.0.0.1:1/v1",
+                    "limits": {"rpm": 60},
+                    "timeouts": {"connect": 3},
+                }
+            },
+            "groups": {
+                "g": {
+                    "targets": [
+                        {"provider": "p", "model": "a", "priority": 1, "timeouts": {"total": 50}},
+                        {"provider": "p", "model": "b", "limits": {"tpm": 9, "concurrency": 2}},
+                    ],
+                    "strategy": "latency",
+                    "fallback": "plain",
+                    "fallback_on": ["context_window"],
+                    "affinity": {"ttl": "2h", "header": "X-Mine", "prefix": False},
+                    "retry": {"budget": 7},
+                    "timeouts": {"first_byte": 20, "total": 40},
+                },
+                "plain": {"provider": "p", "model": "c", "affinity": False},
+            },
+        }
+    )
+    groups = build_table(settings, {}).groups
+    group, plain = groups["g"], groups["plain"]
+    first, second = group.targets
+    assert first.provider.limits == Limits(requests=60.0)
+    assert (first.priority, first.limits, first.timeouts) == (1, None, Timeouts(3.0, 20.0, 300.0, 50.0))
+    assert second.limits == Limits(tokens=9.0, concurrency=2)
+    assert second.timeouts == Timeouts(3.0, 20.0, 300.0, 40.0)
+    assert (group.strategy, group.fallback, group.retry) == ("latency", "plain", Retry(10, 7.0))
+    assert group.fallback_on == {"context_window"}
+    assert group.affinity == Affinity(7200.0, "x-mine", False)
+    assert (plain.affinity, plain.retry, plain.fallback, plain.targets[0].timeouts) == (None,) * 4
+
+
+def test_conversations_stay_unless_told_otherwise() -> None:
+    settings = Settings.model_validate({"groups": {"g": {"provider": "ollama", "model": "m"}}})
+    assert build_table(settings, {}).groups["g"].affinity == Affinity()
+
+
+def test_a_limited_table_holds_what_its_groups_fall_back_to() -> None:
+    one = {"provider": "ollama", "model": "m"}
+    settings = Settings.model_validate(
+        {"groups": {"a": {**one, "fallback": "b"}, "b": {**one, "fallback": "c"}, "c": one, "d": one}}
+    )
+    limited = limit_table(build_table(settings, {}), frozenset({"a"}))
+    assert (set(limited.groups), set(limited.reserve)) == ({"a"}, {"b", "c"})

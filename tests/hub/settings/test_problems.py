@@ -169,6 +169,16 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "unknown profile `p` at keys.k.profiles[0] (line 2): there are no `profiles`",
     ),
     (
+        "unknown fallback",
+        "groups:\n  kimi: {model: m, provider: ollama, fallback: kmi}\n",
+        "unknown group `kmi` at groups.kimi.fallback (line 2): did you mean `kimi`?",
+    ),
+    (
+        "a fallback of itself",
+        "groups:\n  kimi: {model: m, provider: ollama, fallback: kimi}\n",
+        "goes in a circle: kimi -> kimi at groups.kimi.fallback (line 2): leave out one of these fallbacks",
+    ),
+    (
         "unknown default group",
         "groups:\n  kimi: {model: m, provider: ollama}\ndefault_group: kim\n",
         "unknown group `kim` at default_group (line 3): did you mean `kimi`?",
