@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from mcp.client.streamable_http import streamable_http_client
 
+from hub.settings.checks import check
+from hub.settings.document import Document
 from tests.hub.inside.harness import by_model, delta, serving, settings
 from tests.hub.mcp.harness import EVERYTHING
 from tests.routing.scripted_upstream import answers, scripted, streams
@@ -185,6 +189,54 @@ async def test_a_tool_call_is_traced_to_its_server(tmp_path: Path) -> None:
     }
     assert served.attributes["mcp.protocol.version"]
     assert not any(b"secret argument" in body for body in collected.bodies)
+
+
+@pytest.mark.parametrize("propagate", [True, False])
+async def test_an_mcp_server_is_told_the_span_that_asks_it(tmp_path: Path, propagate: bool) -> None:
+    from mcp import Client
+
+    with collector() as collected:
+        tool = {"command": sys.executable, "args": [str(EVERYTHING), "stdio"]}
+        telemetry = {"endpoint": collected.url, "propagate": propagate}
+        async with serving(tmp_path, {"mcpServers": {"every": tool}, "telemetry": telemetry}) as hub:
+            await hub.hub.mcp.wait_settled(20)
+            headers = {"traceparent": TRACEPARENT}
+            async with (
+                httpx.AsyncClient(trust_env=False, headers=headers) as http,
+                Client(streamable_http_client(f"{hub.url}/mcp", http_client=http)) as client,
+            ):
+                result = await client.call_tool("every_meta", {})
+            spans = await asyncio.to_thread(collected.wait, 2)
+    meta = json.loads(result.content[0].text)
+    asked = one(spans, "client", "tools/call meta")
+    assert asked.trace == TRACE
+    assert meta.get("traceparent") == (f"00-{TRACE}-{asked.id}-01" if propagate else None)
+
+
+async def test_the_usual_variables_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "by-variable")
+        async with (
+            scripted(by_model()) as upstream,
+            serving(tmp_path, settings(upstream.url, telemetry="true")) as hub,
+        ):
+            await hub.chat()
+            await asyncio.to_thread(collected.wait, 2)
+    assert collected.paths[0] == "/v1/traces"
+    assert collected.resources[0]["service.name"] == "by-variable"
+
+
+def test_without_the_sdk_the_settings_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.settings.checks.find_spec", lambda name: None)
+    for telemetry in ({"enabled": "true"}, {}):
+        document = Document({"telemetry": telemetry})
+        check(document, {})
+        (problem,) = document.problems.values()
+        assert "pip install 'ccproxy-hub[telemetry]'" in problem.hint
+    document = Document({"telemetry": {"enabled": "false"}})
+    check(document, {})
+    assert document.problems == {}
 
 
 async def test_without_propagation_nobody_is_told(tmp_path: Path) -> None:
