@@ -20,7 +20,7 @@ from hub.settings.problems import Problem, SettingsError
 
 FILE_NAME = "hub.yaml"
 MAX_BYTES = 4 * 1024 * 1024
-_OF_ONE_PIECE = frozenset(("server", "log", "telemetry", "recorder"))
+_OF_ONE_PIECE = frozenset(("server", "log", "telemetry", "recorder", "usage"))
 """Sections that are no mapping of names to entries."""
 _SWITCHES = ("telemetry", "recorder")
 

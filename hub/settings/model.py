@@ -18,7 +18,7 @@ from hub.settings.mcp import McpServerSettings, ProfileSettings
 from hub.settings.observability import LogSettings, RecorderSettings, TelemetrySettings
 from hub.settings.providers import ProviderSettings
 from hub.settings.server import ServerSettings
-from hub.settings.usage import PriceSettings, UsageSettings
+from hub.settings.usage import PriceSettings, TargetGlob, UsageSettings
 
 
 class Settings(Model):
@@ -48,6 +48,6 @@ class Settings(Model):
     """Keeps full exchanges for `hub replay`; `true` is short for all defaults."""
     usage: UsageSettings = UsageSettings()
     """What is written down of each call, and for how long."""
-    prices: Mapping[str, PriceSettings] = Field(default_factory=dict)
+    prices: Mapping[TargetGlob, PriceSettings] = Field(default_factory=dict)
     """What models cost: `provider/model`, a glob, to its price. The first match wins; what none matches has
     the price that comes with the hub, or none."""

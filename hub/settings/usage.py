@@ -22,6 +22,16 @@ def _database(url: SecretStr) -> SecretStr:
     return url
 
 
+def _target(name: str) -> str:
+    if "/" not in name and "*" not in name:
+        raise ValueError(f"`{name}` names no provider: write `provider/{name}`, or `*/{name}` for any")
+    return name
+
+
+TargetGlob = Annotated[str, AfterValidator(_target)]
+"""`provider/model`, where `*` stands for anything."""
+
+
 class UsageSettings(Model):
     """What is written down of each chat and tool call: who, what, how much; never the content."""
 
