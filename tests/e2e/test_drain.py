@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ async def working(folder: Path, **server: Any) -> AsyncIterator[tuple[Program, U
             "providers": {"up": {"protocol": "openai", "base_url": f"{where.url}/v1", "api_key": "k"}},
             "groups": {"g": {"provider": "up", "model": "m"}},
             "mcpServers": {"tiny": {"command": TINY[0], "args": TINY[1:]}},
+            "usage": {"url": f"sqlite:///{folder}/usage.db"},
         }
         hub = await asyncio.to_thread(Program, folder, settings, {})
         try:
@@ -77,6 +79,12 @@ async def working(folder: Path, **server: Any) -> AsyncIterator[tuple[Program, U
 async def ended(hub: Program, seconds: float) -> int:
     async with asyncio.timeout(seconds):
         return await asyncio.to_thread(hub.process.wait)
+
+
+def calls(folder: Path) -> list[tuple[Any, ...]]:
+    """Status and kind of error of each chat that was written down."""
+    with closing(sqlite3.connect(folder / "usage.db")) as database:
+        return database.execute("SELECT status, error_kind FROM calls").fetchall()
 
 
 async def whole_answer(hub: Program) -> bytes:
@@ -109,6 +117,7 @@ async def test_a_stream_under_way_ends_and_nothing_new_begins(tmp_path: Path) ->
         assert await ended(hub, 10) == 0
         assert gone(children, 3)
         assert "up to 30 s for what is under way" in hub.log
+    assert calls(tmp_path) == [(200, None)]
 
 
 async def test_there_is_a_limit_to_it(tmp_path: Path) -> None:
@@ -123,6 +132,9 @@ async def test_there_is_a_limit_to_it(tmp_path: Path) -> None:
         assert time.monotonic() - began >= 0.5
         await asyncio.wait_for(upstream.left.wait(), 2)
         assert "1 answers were under way and are cut" in hub.log
+    ((status, error),) = calls(tmp_path)
+    assert status == 200
+    assert error
 
 
 async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
