@@ -1,4 +1,4 @@
-"""The control endpoints below `/hub/v1`, which the command line uses: status and switching."""
+"""The control endpoints below `/hub/v1`, which the command line uses: status, tools and switching."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from hub import SERVER_NAME
 from hub.active_group import ActiveGroup
+from hub.mcp_hub import McpHub
 from hub.snapshot import Snapshot
 from routing.health import Health, key_subject, target_subject
 from routing.table import Group, Target
@@ -39,7 +40,7 @@ class Control:
         current: Callable[[], Snapshot],
         active_group: ActiveGroup,
         settings_state: Callable[[], dict[str, Any]],
-        servers: Part,
+        servers: McpHub,
         embedded: Part,
         usage: Part,
         health: Health,
@@ -59,6 +60,7 @@ class Control:
         return [
             Route("/hub/v1/status", self.status, methods=["GET"]),
             Route("/hub/v1/switch", self.switch, methods=["POST"]),
+            Route("/hub/v1/tools", self.tools, methods=["GET"]),
         ]
 
     async def status(self, request: Request) -> Response:
@@ -96,6 +98,28 @@ class Control:
             return _error(404, f"no group `{group}`{hint}")
         self._active_group.switch(group)
         return JSONResponse({"active_group": group})
+
+    async def tools(self, request: Request) -> Response:
+        """The tools of `/mcp`, or of `?profile=` and `?server=`, each with its server and definition."""
+        server, profile = (request.query_params.get(name) for name in ("server", "profile"))
+        try:
+            found = self._servers.list_tools(server=server, profile=profile)
+        except KeyError as unknown:
+            return _error(404, f"no profile or server `{unknown.args[0]}`")
+        return JSONResponse(
+            {
+                "tools": [
+                    {
+                        "name": tool.name,
+                        "server": tool.server,
+                        "definition": tool.definition.model_dump(
+                            by_alias=True, mode="json", exclude_none=True
+                        ),
+                    }
+                    for tool in found
+                ]
+            }
+        )
 
     def _group(self, group: Group) -> dict[str, Any]:
         return {

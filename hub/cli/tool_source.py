@@ -15,16 +15,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 
 from hub.cli import mcp_http
-from hub.cli.client import Address, HubClient, NotRunning, find, not_running
+from hub.cli.client import Address, HubClient, NotRunning, error_message, find, not_running
 from hub.cli.errors import CommandError, did_you_mean
 from hub.cli.options import Reach
 from hub.cli.settings import load
+from hub.settings import SettingsError
 
 if TYPE_CHECKING:
     from hub.mcp_hub import McpHub
+    from hub.model_tools import ModelTools
+    from hub.settings import LoadedSettings
 
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
 """Replaced by `_` in public tool names, as `hub.catalog` does."""
+OWN_SERVER = "hub"
+"""Stands for the hub's own tools."""
 _LONGEST_START = 60.0
 _PATIENCE = 3.0
 
@@ -99,19 +104,17 @@ class RunningHub:
         self._profiles: list[str] = status.get("profiles", [])
 
     async def list_tools(self, server: str | None, profile: str | None) -> list[ListedTool]:
-        check_names(server, self._servers, profile, self._profiles)
-        path = f"/mcp/{profile}" if profile is not None else "/mcp"
-        found: list[ListedTool] = []
-        params: dict[str, Any] = {}
-        while True:
-            page = await self._request(path, "tools/list", params)
-            found += [ListedTool(one["name"], self._server_of(one["name"]), one) for one in page["tools"]]
-            if not page.get("nextCursor"):
-                return [tool for tool in found if server in (None, tool.server)]
-            params = {"cursor": page["nextCursor"]}
-
-    def _server_of(self, tool: str) -> str:
-        return max((name for name in self._servers if tool.startswith(prefix(name))), key=len, default="hub")
+        check_names(server, (*self._servers, OWN_SERVER), profile, self._profiles)
+        asked = {
+            name: value for name, value in (("server", server), ("profile", profile)) if value is not None
+        }
+        try:
+            response = await self._client.get("/hub/v1/tools", params=asked)
+        except httpx.HTTPError as error:
+            raise not_running(self._address, error) from error
+        if response.status_code != 200:
+            raise CommandError(error_message(response))
+        return [ListedTool(**tool) for tool in response.json()["tools"]]
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -148,9 +151,24 @@ async def _started(reach: Reach, needed_for: str | None) -> AsyncIterator[Starte
     servers = wanted or servers
     slowest = max((spec.start_timeout for spec in servers.values()), default=0.0)
     async with McpHub(version=version()) as hub:
+        if not wanted:
+            hub.add_virtual_server(OWN_SERVER, _own_tools(loaded))
         await hub.apply(servers, loaded.settings.profiles)
         await hub.wait_settled(min(slowest + 1, _LONGEST_START))
         yield StartedServers(hub, loaded.settings.profiles)
+
+
+def _own_tools(loaded: LoadedSettings) -> ModelTools:
+    """To be listed; only a running hub can answer them."""
+    from hub.model_tools import ModelTools
+    from hub.snapshot import build_table, embedded_providers
+
+    tools = ModelTools()
+    if loaded.settings.model_tools:
+        not_running = dict.fromkeys(embedded_providers(loaded.settings), "http://127.0.0.1")
+        with contextlib.suppress(SettingsError):
+            tools.offer(build_table(loaded.settings, loaded.environ, embedded=not_running).groups.values())
+    return tools
 
 
 class StartedServers:
@@ -161,7 +179,8 @@ class StartedServers:
         self._profiles = list(profiles)
 
     async def list_tools(self, server: str | None, profile: str | None) -> list[ListedTool]:
-        check_names(server, [one.name for one in self._hub.status()], profile, self._profiles)
+        servers = [*(one.name for one in self._hub.status()), OWN_SERVER]
+        check_names(server, servers, profile, self._profiles)
         return [
             ListedTool(tool.name, tool.server, tool.definition.model_dump(by_alias=True, exclude_none=True))
             for tool in self._hub.list_tools(server=server, profile=profile)
@@ -172,6 +191,8 @@ class StartedServers:
 
         from hub.downstream.errors import DownstreamError
 
+        if any(tool.name == name for tool in self._hub.list_tools() if tool.server == OWN_SERVER):
+            raise CommandError(f"{name} asks the hub's models, and no hub runs; start one: hub serve")
         try:
             result = await self._hub.call_tool(name, arguments)
         except (MCPError, DownstreamError) as error:

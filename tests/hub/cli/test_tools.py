@@ -13,6 +13,10 @@ import pytest
 from tests.hub.cli.conftest import EXAMPLE_SERVER, HUB, Cli, RunningHub, ScriptedModel, full_settings, serving
 
 NAMES = ["example_add", "example_fail", "example_escape", "example_picture", "example_count"]
+OWN = [
+    *("ask_answers", "ask_waits", "ask_breaks", "ask_refuses"),
+    *("compare_models", "list_models", "switch_model", "explain_route"),
+]
 
 
 @pytest.fixture(params=["with a running hub", "without one"])
@@ -37,7 +41,7 @@ def _once_ready(cli: Cli) -> Cli:
 def test_tools_in_a_pipe(either: Cli) -> None:
     outcome = either("tools")
     assert outcome.status == 0
-    assert [row[0] for row in outcome.rows] == NAMES
+    assert [row[0] for row in outcome.rows] == [*NAMES, *OWN]
     assert outcome.rows[0] == [
         "example_add",
         "example",
@@ -50,8 +54,8 @@ def test_tools_in_a_pipe(either: Cli) -> None:
 
 def test_tools_as_json(either: Cli) -> None:
     outcome = either("tools", "--json")
-    assert [tool["name"] for tool in outcome.json["tools"]] == NAMES
-    assert {tool["server"] for tool in outcome.json["tools"]} == {"example"}
+    servers = {tool["name"]: tool["server"] for tool in outcome.json["tools"]}
+    assert servers == {**dict.fromkeys(NAMES, "example"), **dict.fromkeys(OWN, "hub")}
     assert outcome.json["tools"][0]["definition"]["inputSchema"]["required"] == ["a", "b"]
     assert [entry["server"] for entry in outcome.json["failed"]] == ["broken"]
 
