@@ -28,6 +28,18 @@ def for_client(signature: Signature, protocol: str) -> str:
     return base64.b64encode(_MARK + payload).decode()
 
 
+def named(signature: Signature, maker: str) -> str | None:
+    """What `maker` signed, where an upstream of another protocol told it under that maker's name.
+
+    Such a signature is the upstream's with the maker's wrapped in it (`openai_chat` reads them so).
+    None where it is another's, or one that a hub wrapped.
+    """
+    inner = from_client(signature.value, signature.origin)
+    if inner.origin != maker or inner.value.startswith(_PREFIX):
+        return None
+    return inner.value
+
+
 def from_client(value: str, protocol: str) -> Signature:
     """What stands in a signature slot of a client that speaks `protocol`."""
     if value.startswith(_PREFIX):

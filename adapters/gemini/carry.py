@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from adapters.canonical import Signature, Thinking
 from adapters.jsontext import dump, load_object
-from adapters.signatures import for_client, from_client
+from adapters.signatures import for_client, from_client, named
 
 PROTOCOL = "gemini"
 
@@ -40,6 +40,13 @@ def is_stand_in(value: str) -> bool:
 def to_client(signature: Signature) -> str:
     """A signature for `thoughtSignature`."""
     return for_client(signature, PROTOCOL)
+
+
+def to_upstream(signature: Signature) -> str | None:
+    """Gemini's own signature of a call, also where it was told in OpenAI's protocol; else None."""
+    if signature.origin == PROTOCOL:
+        return signature.value
+    return named(signature, PROTOCOL) if signature.origin == "openai" else None
 
 
 def thinking_to_client(thinking: Thinking) -> str | None:
@@ -81,8 +88,9 @@ def from_call(value: str) -> Signature | tuple[Thinking, ...]:
 
 def _read(value: str) -> Signature:
     """Some SDKs write the same bytes again in the URL-safe alphabet."""
-    signature = from_client(value.replace("-", "+").replace("_", "/"), PROTOCOL)
-    return signature if signature.origin != PROTOCOL else Signature(value, PROTOCOL)
+    standard = value.replace("-", "+").replace("_", "/")
+    signature = from_client(standard, PROTOCOL)
+    return Signature(value, PROTOCOL) if signature.value == standard else signature
 
 
 def _packed(thinking: Thinking) -> str:

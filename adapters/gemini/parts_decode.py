@@ -50,7 +50,7 @@ def decode_part(raw: Any, where: str, ids: Ids) -> tuple[Part, ...]:
     if "functionCall" in members:
         parts = _function_call(members, where, ids)
     elif "text" in members:
-        parts = (_text(members, where),)
+        parts = (_text(members, where, ids),)
     elif "functionResponse" in members:
         parts = (_function_response(members, where, ids),)
     elif "inlineData" in members:
@@ -58,13 +58,13 @@ def decode_part(raw: Any, where: str, ids: Ids) -> tuple[Part, ...]:
     elif "fileData" in members:
         parts = (_file_data(members, where),)
     else:
-        parts = (_other(raw, members, where),)
+        parts = (_other(raw, members, where, ids),)
     for part in parts:
         placed(part, where)
     return parts
 
 
-def _text(members: Fields, where: str) -> Part:
+def _text(members: Fields, where: str, ids: Ids) -> Part:
     words = take_text(members, "text", where) or ""
     thought = take_flag(members, "thought", where)
     if not thought:
@@ -73,6 +73,8 @@ def _text(members: Fields, where: str) -> Part:
     if value is None:
         # Whose thought it is nobody says: it came from here, so it may go back.
         return Thinking(words, extensions={PROTOCOL: {**members, "_unsigned": True}})
+    if isinstance(ids, AnswerIds):
+        return Thinking(words, Signature(value, PROTOCOL), extensions=extensions_of(members))
     thinking = carry.from_thought(value, words)
     return Thinking(
         thinking.text,
@@ -100,20 +102,26 @@ def _function_call(members: Fields, where: str, ids: Ids) -> tuple[Part, ...]:
     bag: Fields = {**members, **{f"functionCall.{key}": value for key, value in call.items()}}
     if given is None:
         bag["_no_id"] = True
-    signature, before = _call_signature(bag, where)
+    signature, before = _call_signature(bag, where, ids)
     return (
         *before,
         ToolCall(call_id, name, written, signature=signature, extensions=extensions_of(bag)),
     )
 
 
-def _call_signature(bag: Fields, where: str) -> tuple[Signature | None, tuple[Thinking, ...]]:
+def _call_signature(bag: Fields, where: str, ids: Ids) -> tuple[Signature | None, tuple[Thinking, ...]]:
+    """A call's own signature, or the thinking of another maker that the client's call brings back.
+
+    In an upstream's answer it is the upstream's own, whatever it looks like: a hub wants its wrapper back.
+    """
     value = take_text(bag, "thoughtSignature", where)
     if not value:
         return None, ()
     if carry.is_stand_in(value):
         bag["_thoughtSignature"] = value
         return None, ()
+    if isinstance(ids, AnswerIds):
+        return Signature(value, PROTOCOL), ()
     found = carry.from_call(value)
     if isinstance(found, Signature):
         return found, ()
@@ -223,12 +231,12 @@ def _data_url(uri: str, mime: str, name: str | None, bag: Fields) -> Media:
 _SERVER_SIDE = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
 
 
-def _other(raw: Fields, members: Fields, where: str) -> Part:
+def _other(raw: Fields, members: Fields, where: str, ids: Ids) -> Part:
     kind = next((key for key in _SERVER_SIDE if key in members), None)
     if kind is not None:
         return Opaque(PROTOCOL, kind, dict(raw), _in_words(kind, fields(members[kind], f"{where}.{kind}")))
     if members.get("thought") is True:
-        return _text({**members, "text": ""}, where)
+        return _text({**members, "text": ""}, where, ids)
     unknown = next((key for key in members if key not in ("thoughtSignature", "partMetadata")), None)
     if unknown is not None:
         return Opaque(PROTOCOL, unknown, dict(raw))

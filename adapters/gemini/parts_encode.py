@@ -23,6 +23,7 @@ from adapters.canonical import (
     ToolResult,
     UrlSource,
 )
+from adapters.gemini import carry
 from adapters.gemini.carry import PROTOCOL
 from adapters.gemini.media import mime_of_bytes, mime_of_link
 from adapters.jsontext import load_object
@@ -118,8 +119,8 @@ class PartEncoder:
         else:
             call["id"] = part.id
         wire: Wire = {"functionCall": call, **beside}
-        if part.signature and part.signature.origin == PROTOCOL:
-            wire["thoughtSignature"] = part.signature.value
+        if part.signature and (value := carry.to_upstream(part.signature)):
+            wire["thoughtSignature"] = value
         elif part.signature:
             self.losses.add("thinking.signature", where, f"a signature of {part.signature.origin}")
         elif stand_in := note(part.extensions, "_thoughtSignature"):

@@ -195,7 +195,7 @@ def _arguments(value: Any, where: str) -> str:
     return dump(value)
 
 
-def call_signature(extra: Any) -> tuple[Signature | None, Any]:
+def call_signature(extra: Any, read: thinking.ReadSignature = from_client) -> tuple[Signature | None, Any]:
     """The signature in a call's `extra_content`, and what else stands there.
 
     `extra_content.google.thought_signature` is Google's slot in its OpenAI-compatible API
@@ -210,5 +210,5 @@ def call_signature(extra: Any) -> tuple[Signature | None, Any]:
             left = {key: other for key, other in extra.items() if key != maker}
             if others:
                 left[maker] = others
-            return from_client(value, "gemini" if maker == "google" else maker), left or None
+            return read(value, "gemini" if maker == "google" else maker), left or None
     return None, extra

@@ -13,6 +13,7 @@ from adapters.canonical import (
     Opaque,
     Part,
     Refusal,
+    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -31,6 +32,7 @@ from adapters.openai_chat.content import (
 )
 from adapters.openai_chat.dialects import Dialect
 from adapters.openai_common import RESPONSES, SHARED_IN_PARTS, hashed_call_id, shared
+from adapters.signatures import from_client
 
 Json = dict[str, Any]
 Written = TypeVar("Written", Json, Json | str)
@@ -286,18 +288,21 @@ class MessagesEncoder:
             restore(call.extensions, call.kind, out, inner)
             with_cache_control(out, call.extensions, self._dialect.cache_control)
         if call.signature is not None:
-            self._call_signature(call, out)
+            self._call_signature(call, call.signature, out)
         return out
 
-    def _call_signature(self, call: ToolCall, out: Json) -> None:
-        own_words = note(call.extensions, "_signed") and not self._dialect.known
-        signature = call.signature
-        if signature and signature.origin == "gemini" and (self._dialect.call_signatures or own_words):
+    def _call_signature(self, call: ToolCall, signature: Signature, out: Json) -> None:
+        """To Google's own API of this protocol, and to an unknown upstream that has told it before."""
+        told = signature.origin == PROTOCOL
+        if told:
+            signature = from_client(signature.value, PROTOCOL)
+        google = signature.origin == "gemini"
+        back = told or (google and note(call.extensions, "_signed"))
+        if (google and self._dialect.call_signatures) or (back and not self._dialect.known):
+            maker = "google" if google else signature.origin
             extra = out.setdefault("extra_content", {})
-            out["extra_content"] = {
-                **extra,
-                "google": {**extra.get("google", {}), "thought_signature": signature.value},
-            }
+            inner = {**extra.get(maker, {}), "thought_signature": signature.value}
+            out["extra_content"] = {**extra, maker: inner}
         else:
             self._losses.add("thinking.signature", call.place, "a signature goes back to its maker only")
 

@@ -17,6 +17,7 @@ from adapters.canonical import (
     Opaque,
     Part,
     Refusal,
+    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -28,6 +29,7 @@ from adapters.openai_chat.content import AUDIO_TYPES, PROTOCOL, decode_part
 from adapters.openai_chat.errors import answer_error
 from adapters.openai_chat.messages_decode import call_signature
 from adapters.openai_chat.outcome import decode_finish, decode_usage
+from adapters.signatures import for_client
 
 _TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier"})
 _CHOICE = frozenset({"index", "message", "finish_reason"})
@@ -127,7 +129,7 @@ def _choice(value: Any, position: int, stem: str) -> Choice:
 
 
 def _parts(message: Mapping[str, Any], stem: str, where: str) -> list[Part]:
-    parts: list[Part] = [*thinking.decode(message)]
+    parts: list[Part] = [*thinking.decode(message, Signature)]
     parts += content_parts(message.get("content"), f"{where}.message.content")
     annotations = message.get("annotations")
     if annotations:
@@ -217,7 +219,7 @@ def decode_call(value: Any, stem: str, position: int) -> ToolCall:
     inner = custom if is_custom else call.get("function")
     inner = inner if isinstance(inner, Mapping) else {}
     name = _text(inner.get("name"))
-    signature, extra = call_signature(call.get("extra_content"))
+    signature, extra = answer_signature(call.get("extra_content"))
     own: dict[str, Any] = {} if extra is None else {"extra_content": extra}
     if signature is not None:
         own["_signed"] = True
@@ -229,6 +231,15 @@ def decode_call(value: Any, stem: str, position: int) -> ToolCall:
         signature=signature,
         extensions={PROTOCOL: own} if own else NO_EXTENSIONS,
     )
+
+
+def answer_signature(extra: Any) -> tuple[Signature | None, Any]:
+    """A call's signature in an upstream's answer, and what else stands in its `extra_content`.
+
+    It is this upstream's own, with the maker's name that it stood under: nobody else may get it.
+    """
+    signature, rest = call_signature(extra, Signature)
+    return (Signature(for_client(signature, PROTOCOL), PROTOCOL) if signature else None), rest
 
 
 def arguments_text(value: Any) -> str:

@@ -17,6 +17,7 @@ from adapters.canonical import (
     Opaque,
     Part,
     Refusal,
+    Signature,
     Text,
     Thinking,
     Tool,
@@ -30,6 +31,7 @@ from adapters.openai_chat import thinking
 from adapters.openai_chat.content import PROTOCOL, data_url, note, restore
 from adapters.openai_chat.outcome import FINISH_OUT, SERVICE_TIERS, encode_finish, encode_usage
 from adapters.openai_chat.response_decode import TRIVIA
+from adapters.signatures import for_client, named
 from adapters.stream_losses import place
 from adapters.tool_names import restore_response
 
@@ -153,13 +155,18 @@ def encode_call(call: ToolCall) -> Json:
 def extra_content(call: ToolCall) -> Json | None:
     """What a client has to send back with the call: Google's slot for Gemini's thought signatures.
 
-    A signature of another maker stands under that maker's name.
+    A signature of another maker stands under that maker's name. What Google's own API of this protocol
+    signed is given as it came.
     """
     given = note(call.extensions, "extra_content")
     extra: Json = dict(given) if isinstance(given, Mapping) else {}
     if call.signature is not None:
-        maker = "google" if call.signature.origin == "gemini" else call.signature.origin
-        extra[maker] = {**extra.get(maker, {}), "thought_signature": call.signature.value}
+        signature = call.signature
+        if signature.origin == PROTOCOL and (google := named(signature, "gemini")):
+            signature = Signature(google, "gemini")
+        maker = "google" if signature.origin == "gemini" else signature.origin
+        value = for_client(signature, signature.origin)
+        extra[maker] = {**extra.get(maker, {}), "thought_signature": value}
     return extra or None
 
 

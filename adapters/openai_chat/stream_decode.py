@@ -25,6 +25,7 @@ from adapters.canonical import (
     PartStart,
     PartUpdate,
     Refusal,
+    Signature,
     StreamEnd,
     StreamEvent,
     StreamStart,
@@ -39,9 +40,14 @@ from adapters.jsontext import load
 from adapters.openai_chat import thinking
 from adapters.openai_chat.content import PROTOCOL
 from adapters.openai_chat.errors import stream_error
-from adapters.openai_chat.messages_decode import call_signature
 from adapters.openai_chat.outcome import decode_finish, decode_usage
-from adapters.openai_chat.response_decode import arguments_text, bag_of, content_parts, media_parts
+from adapters.openai_chat.response_decode import (
+    answer_signature,
+    arguments_text,
+    bag_of,
+    content_parts,
+    media_parts,
+)
 from adapters.openai_chat.stream_calls import Call, Calls
 
 _TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier", "error"})
@@ -288,7 +294,7 @@ class ChatStreamDecoder:
 
     def _detail(self, state: _ChoiceState, detail: Json, told: bool, out: list[StreamEvent]) -> None:
         """One item of OpenRouter's list: more text, a signature, or a block that only its maker reads."""
-        part = thinking.decode_detail(detail)
+        part = thinking.decode_detail(detail, Signature)
         if part is None:
             return
         if part.redacted:
@@ -380,7 +386,7 @@ class ChatStreamDecoder:
         return index
 
     def _signature(self, state: _ChoiceState, call: Call, extra: Any, out: list[StreamEvent]) -> None:
-        signature, rest = call_signature(extra)
+        signature, rest = answer_signature(extra)
         if call.part is None:
             call.signature, call.extra = signature or call.signature, rest
             return

@@ -12,7 +12,7 @@ https://api-docs.deepseek.com/guides/thinking_mode, https://docs.mistral.ai/capa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.canonical import Extensions, Signature, Thinking
@@ -22,11 +22,15 @@ from adapters.signatures import for_client, from_client
 TEXT_KEYS = ("reasoning_content", "reasoning")
 SLOTS = frozenset({*TEXT_KEYS, "reasoning_details"})
 
+ReadSignature = Callable[[str, str], Signature]
+"""`from_client` for what a client sends. What an upstream says is its own, whatever it looks like
+(`Signature`): a hub wants its wrapper back."""
+
 
 # ---------------------------------------------------------------- decoding
 
 
-def decode(message: Mapping[str, Any]) -> list[Thinking]:
+def decode(message: Mapping[str, Any], read: ReadSignature = from_client) -> list[Thinking]:
     """The thinking that a message carries beside its content.
 
     Several text keys with the same text are one thought (clients replay both spellings).
@@ -37,7 +41,8 @@ def decode(message: Mapping[str, Any]) -> list[Thinking]:
     others = {key: texts[key] for key in texts if key not in keys}
     details = message.get("reasoning_details")
     if isinstance(details, list) and details:
-        parts = [part for part in map(decode_detail, merged_details(details)) if part is not None]
+        found = (decode_detail(item, read) for item in merged_details(details))
+        parts = [part for part in found if part is not None]
         if parts:
             return _spelled(parts, keys, text)
     return [Thinking(text, extensions=_bag({"_keys": keys, **others}))] if text else []
@@ -82,7 +87,7 @@ def merged_details(details: Sequence[Any]) -> list[dict[str, Any]]:
     return out
 
 
-def decode_detail(item: Mapping[str, Any]) -> Thinking | None:
+def decode_detail(item: Mapping[str, Any], read: ReadSignature = from_client) -> Thinking | None:
     """One item of `reasoning_details`; None for a type that is not known."""
     kind, detail_id = item.get("type"), item.get("id")
     known_id = detail_id if isinstance(detail_id, str) else None
@@ -91,10 +96,14 @@ def decode_detail(item: Mapping[str, Any]) -> Thinking | None:
         case "reasoning.text" | "reasoning.summary":
             text = item.get("text") if kind == "reasoning.text" else item.get("summary")
             return Thinking(
-                text if isinstance(text, str) else "", _signature(item.get("signature")), False, known_id, own
+                text if isinstance(text, str) else "",
+                _signature(item.get("signature"), read),
+                False,
+                known_id,
+                own,
             )
         case "reasoning.encrypted":
-            return Thinking("", _signature(item.get("data")), True, known_id, own)
+            return Thinking("", _signature(item.get("data"), read), True, known_id, own)
         case _:
             return None
 
@@ -102,8 +111,8 @@ def decode_detail(item: Mapping[str, Any]) -> Thinking | None:
 _DETAIL_CONTENT = frozenset({"text", "summary", "data", "signature"})
 
 
-def _signature(value: Any) -> Signature | None:
-    return from_client(value, PROTOCOL) if isinstance(value, str) and value else None
+def _signature(value: Any, read: ReadSignature) -> Signature | None:
+    return read(value, PROTOCOL) if isinstance(value, str) and value else None
 
 
 def chunk_text(chunk: Mapping[str, Any]) -> str:

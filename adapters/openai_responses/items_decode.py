@@ -80,11 +80,14 @@ def decode_items(items: Iterable[Any], where: str, *, searches: bool = True) -> 
 def _call_signature(message: Message) -> tuple[Signature, str] | None:
     """The signature of a call, where an item carries nothing else."""
     match message.parts:
-        case (Thinking(text="", signature=Signature(value, origin)),):
-            for mark in (BEFORE_CALL, AFTER_CALL):
-                if origin.endswith(mark):
-                    return Signature(value, origin.removesuffix(mark)), mark
+        case (Thinking(text="", signature=Signature(value, origin)),) if mark := mark_of(origin):
+            return Signature(value, origin.removesuffix(mark)), mark
     return None
+
+
+def mark_of(origin: str) -> str:
+    """BEFORE_CALL or AFTER_CALL where the signature is a call's, else ""."""
+    return next((mark for mark in (BEFORE_CALL, AFTER_CALL) if origin.endswith(mark)), "")
 
 
 def _signed(message: Message, signature: Signature | None) -> Message:

@@ -17,6 +17,7 @@ from adapters.canonical import (
     Opaque,
     Part,
     Refusal,
+    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -25,6 +26,8 @@ from adapters.canonical import (
 from adapters.losses import Losses
 from adapters.openai_common import CHAT, SHARED_IN_PARTS, hashed_call_id, shared
 from adapters.openai_responses import media, notes
+from adapters.openai_responses.items_decode import AFTER_CALL
+from adapters.signatures import from_client
 
 MAX_CALL_ID = 64
 MINTED_REASONING = "rs_hub"
@@ -193,7 +196,7 @@ class _Encoder:
         raw = notes.own(part.extensions).get("_:raw")
         minted = (part.id or "").startswith(MINTED_REASONING)
         if raw is not None and (signature or not minted):
-            self.items.append(dict(raw))
+            self.items.append({**raw, "encrypted_content": signature.value} if signature else dict(raw))
         elif signature:
             summary = [{"type": "summary_text", "text": part.text}] if part.text else []
             item_id = part.id or f"{MINTED_REASONING}{len(self.items):06d}"
@@ -205,15 +208,34 @@ class _Encoder:
 
     def _call(self, part: ToolCall) -> None:
         self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)
-        if part.signature and part.signature.origin != notes.PROTOCOL:
+        carrier = self._carrier(part.signature) if part.signature else None
+        if carrier and not carrier[1]:
+            self.items.append(carrier[0])
+        self.items.append(self._call_item(part))
+        if carrier and carrier[1]:
+            self.items.append(carrier[0])
+
+    def _carrier(self, signature: Signature) -> tuple[dict[str, Any], bool] | None:
+        """The item that brought a call's signature, from an upstream that is a hub; whether it came after."""
+        if signature.origin != notes.PROTOCOL:
             self.losses.add(
-                "thinking.signature", self.where, f"a signature that only {part.signature.origin} can read"
+                "thinking.signature", self.where, f"a signature that only {signature.origin} can read"
             )
+            return None
+        item_id = f"{MINTED_REASONING}{len(self.items):06d}"
+        item = {
+            "type": "reasoning",
+            "id": item_id,
+            "summary": [],
+            "encrypted_content": signature.value,
+        }
+        return item, from_client(signature.value, notes.PROTOCOL).origin.endswith(AFTER_CALL)
+
+    def _call_item(self, part: ToolCall) -> dict[str, Any]:
         bag = notes.own(part.extensions)
         raw = bag.get("_:raw")
         if raw is not None:
-            self.items.append(dict(raw))
-            return
+            return dict(raw)
         item: dict[str, Any] = {"call_id": call_id(part.id), "name": part.name}
         if part.kind == "custom":
             item = {"type": "custom_tool_call", **item, "input": part.arguments}
@@ -222,7 +244,7 @@ class _Encoder:
             item = {"type": "function_call", **item, "arguments": arguments}
         if part.namespace is not None:
             item["namespace"] = part.namespace
-        self.items.append(notes.restore(item, bag))
+        return notes.restore(item, bag)
 
     def _result(self, part: ToolResult) -> None:
         self.losses.foreign(part.extensions, notes.PROTOCOL, self.where)

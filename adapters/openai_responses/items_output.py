@@ -150,7 +150,10 @@ def whole_item(
 def reasoning_item(part: Thinking, item_id: str) -> dict[str, Any]:
     raw = notes.own(part.extensions).get("_:raw")
     if raw is not None:
-        return {"summary": [], **raw}
+        item = {"summary": [], **raw}
+        if part.signature is not None:
+            item["encrypted_content"] = for_client(part.signature, notes.PROTOCOL)
+        return item
     return reasoning_of(part, item_id, [part.text] if part.text else [])
 
 

@@ -15,12 +15,14 @@ from adapters.canonical import (
     Opaque,
     Part,
     Refusal,
+    Signature,
     Text,
 )
 from adapters.errors import InvalidRequest, InvalidResponse
 from adapters.openai_responses import notes
-from adapters.openai_responses.items_decode import decode_items
+from adapters.openai_responses.items_decode import decode_items, mark_of
 from adapters.openai_responses.usage import decode_finish, decode_usage
+from adapters.signatures import for_client, from_client
 
 MAPPED = frozenset(
     {"id", "model", "created_at", "output", "usage", "service_tier", "status", "incomplete_details"}
@@ -101,7 +103,25 @@ def _lenient(item: Any, at: int) -> Any:
             return {**item, **{name: value for name, value in defaults.items() if item.get(name) is None}}
         case "message":
             return item if item.get("role") else {**item, "role": "assistant"}
+        case "reasoning":
+            return enclosed(item)
     return item
+
+
+def enclosed(item: dict[str, Any]) -> dict[str, Any]:
+    """A reasoning item whose ciphertext is the upstream's own, whatever it looks like.
+
+    An upstream that is a hub itself has wrapped what another maker signed, and wants the wrapper back.
+    What it marked as a call's signature is this upstream's signature of that call.
+    """
+    value = item.get("encrypted_content")
+    if not isinstance(value, str) or not value:
+        return item
+    mark = mark_of(from_client(value, notes.PROTOCOL).origin)
+    return {
+        **item,
+        "encrypted_content": for_client(Signature(value, notes.PROTOCOL + mark), notes.PROTOCOL),
+    }
 
 
 def _message(error: Any) -> str:

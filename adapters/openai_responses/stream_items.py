@@ -14,12 +14,14 @@ from adapters.canonical import (
     PartStart,
     PartUpdate,
     Refusal,
+    Signature,
     StreamEvent,
     Text,
     Thinking,
     ToolCall,
 )
 from adapters.openai_responses import notes
+from adapters.openai_responses.items_decode import AFTER_CALL, BEFORE_CALL, mark_of
 from adapters.openai_responses.response_decode import content_bag, decode_output
 from adapters.signatures import from_client
 
@@ -31,13 +33,17 @@ _SEPARATOR = "\n\n"
 class Parts:
     """The events so far, and the numbers of the parts in them."""
 
-    __slots__ = ("events", "skeletons")
+    __slots__ = ("events", "signature", "skeletons")
 
     def __init__(self) -> None:
         self.events: list[StreamEvent] = []
         self.skeletons: list[Part] = []
+        self.signature: Signature | None = None
+        """Of the next call."""
 
     def start(self, part: Part) -> int:
+        if self.signature is not None and isinstance(part, ToolCall):
+            part, self.signature = replace(part, signature=self.signature), None
         index = len(self.skeletons)
         self.skeletons.append(part)
         self.events.append(PartStart(index, part))
@@ -219,18 +225,28 @@ class ReasoningItem(Item):
         return self._index
 
     def _finish(self, item: Mapping[str, Any] | None) -> None:
-        if self._index is None:
-            for part in decode_output([dict(item)]) if item is not None else ():
-                self._parts.whole(part)
-            return
         encrypted = item.get("encrypted_content") if item is not None else None
-        signature = (
-            from_client(encrypted, notes.PROTOCOL) if isinstance(encrypted, str) and encrypted else None
-        )
+        signature = Signature(encrypted, notes.PROTOCOL) if isinstance(encrypted, str) and encrypted else None
+        if self._index is None:
+            if item is not None:
+                self._whole(item, signature)
+            return
         if item is not None:
             bag = notes.extensions({"_:raw": item})
             self._parts.events.append(PartUpdate(self._index, signature, bag))
         self._parts.events.append(PartEnd(self._index))
+
+    def _whole(self, item: Mapping[str, Any], signature: Signature | None) -> None:
+        mark = mark_of(from_client(signature.value, notes.PROTOCOL).origin) if signature else ""
+        if signature and mark == BEFORE_CALL:
+            self._parts.signature = signature
+            return
+        if signature and mark == AFTER_CALL:  # the call has ended: its signature stays an item of its own
+            bag = notes.extensions({"_:raw": item})
+            self._parts.whole(Thinking("", signature, redacted=True, extensions=bag))
+            return
+        for part in decode_output([dict(item)]):
+            self._parts.whole(part)
 
 
 class CallItem(Item):

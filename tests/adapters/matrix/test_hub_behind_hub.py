@@ -2,45 +2,72 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from adapters.assemble import Assembler
 from adapters.canonical import ChatResponse, Signature, Thinking, ToolCall
 from adapters.codec import TargetModel
 from adapters.registry import codec
+from adapters.replay import replay
 from adapters.signatures import for_client, from_client
-from tests.adapters.matrix.cases import MODELS, PROTOCOLS, arrival, case, reply
-from tests.adapters.matrix.convert import plain
+from tests.adapters.matrix import sdk
+from tests.adapters.matrix.cases import PROTOCOLS, arrival, case, reply
+from tests.adapters.matrix.convert import decode_stream, plain
 from tests.adapters.matrix.echo import next_request
 
 MAKERS = [
     (maker, feature)
-    for maker in ("anthropic", "gemini", "openai-responses")
+    for maker in ("anthropic", "gemini", "openai-responses", "openai")
     for feature in ("thinking", "redacted_thinking", "call_signature")
     if case(maker, feature).answer is not None
 ]
 CARRIERS = ("anthropic", "gemini", "openai-responses", "openai")
+"""Ollama has no place for signatures, neither for clients nor between hubs."""
 
 
 def _signed(response: ChatResponse) -> list[str]:
     parts = [part for choice in response.choices for part in choice.parts]
     signatures = [part.signature for part in parts if isinstance(part, Thinking | ToolCall)]
-    return [one.value for one in signatures if one is not None]
+    return [from_client(one.value, one.origin).value for one in signatures if one is not None]
 
 
+def _through(protocol: str, said: ChatResponse, *, stream: bool) -> dict[str, Any]:
+    """What a hub tells its client of that answer."""
+    if not stream:
+        return dict(plain(codec(protocol).encode_response(said, reply(protocol, "tools"))[0]))
+    encoder = codec(protocol).stream_encoder(reply(protocol, "tools", stream=True))
+    return dict(sdk.rebuilt(protocol, encoder.encode(replay(said))))
+
+
+def _heard(protocol: str, said: ChatResponse, *, stream: bool) -> ChatResponse:
+    """The same as a hub reads it whose upstream the other one is."""
+    if not stream:
+        return codec(protocol).decode_response(_through(protocol, said, stream=False))
+    encoder = codec(protocol).stream_encoder(reply(protocol, "tools", stream=True))
+    assembler = Assembler()
+    assembler.feed(decode_stream(protocol, encoder.encode(replay(said))))
+    assert assembler.response is not None
+    return assembler.response
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+@pytest.mark.parametrize("between", CARRIERS)
 @pytest.mark.parametrize(("maker", "feature"), MAKERS)
 @pytest.mark.parametrize("client", CARRIERS)
-def test_a_signature_survives_two_hubs(client: str, maker: str, feature: str) -> None:
-    """Client → hub → hub → maker, and the turn after; the hubs speak Anthropic to each other."""
-    between = "anthropic"
+def test_a_signature_survives_two_hubs(
+    client: str, maker: str, feature: str, between: str, stream: bool
+) -> None:
+    """Client → hub → hub → maker, and the turn after. `between` is what the hubs speak to each other."""
     outer, middle, inner = codec(client), codec(between), codec(maker)
     said = inner.decode_response(case(maker, feature).answer or {})
-    far, _ = middle.encode_response(said, reply(between, "tools"))
-    near, _ = outer.encode_response(middle.decode_response(plain(far)), reply(client, "tools"))
-    body = next_request(client, case(client, "tools").request or {}, plain(near))
+    near = _through(client, _heard(between, said, stream=stream), stream=stream)
+    body = next_request(client, case(client, "tools").request or {}, near)
     first = outer.decode_request(plain(body), arrival(client))
     # the hub between asks as a group does that adjusts requests: decoded and written anew
-    sent = middle.encode_request(first, TargetModel(MODELS[between]))
-    at = arrival(between, model=MODELS[between])
+    sent = middle.encode_request(first, TargetModel("assistant", "other-hub", "http://127.0.0.1:4000/v1"))
+    at = arrival(between, model="assistant")
     second = middle.decode_request(plain(sent.body), at)
     final = inner.encode_request(second, case(maker, feature).target)
     signed = _signed(said)

@@ -31,8 +31,10 @@ from adapters.canonical import (
     ToolCall,
     UsageUpdate,
 )
+from adapters.gemini import carry
 from adapters.grammar import check
 from adapters.openai_chat import CODEC
+from adapters.signatures import from_client
 from tests.adapters.openai_chat.samples import PNG
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 5, "model": "m"}
@@ -209,7 +211,10 @@ def test_geminis_signature_on_a_call() -> None:
     raw = wire(calls({"index": 0, "id": "a", "function": NAME, "extra_content": extra}), STOP)
     (part,) = parts(raw)
     assert isinstance(part, ToolCall)
-    assert part.signature == Signature("c2ln", "gemini")
+    assert part.signature is not None
+    assert part.signature.origin == "openai", "it is the upstream's own, with the maker's name in it"
+    assert from_client(part.signature.value, "openai") == Signature("c2ln", "gemini")
+    assert carry.to_upstream(part.signature) == "c2ln", "Gemini's own API takes it too"
 
 
 THINKING: dict[str, list[dict[str, Any]]] = {
