@@ -3,7 +3,7 @@
 Written without spaces and in the order given: providers cache by the prefix's bytes, so the same
 value must always give the same text, and sorting would change what the client wrote.
 
-Numbers keep their digits. A number that a double cannot hold (an integer beyond 64 bits, `1e400`,
+Numbers keep their digits. A number that a double cannot hold (an integer beyond 64 bits, `1e400`, `1e-400`,
 `0.1000000000000000055`) is read as an int or an `ExactNumber`, and both are written as they were read: a
 tool's arguments may be keys of a database or sums of money.
 """
@@ -15,9 +15,11 @@ from typing import Any
 
 import orjson
 
-_DIGITS_ALIKE = bytes.maketrans(b".123456789", b"0000000000")
+_DIGITS_ALIKE = bytes.maketrans(b".123456789E", b"0000000000e")
 _LONG_NUMBER = b"0" * 16
 """A double keeps 15 digits, whatever they are."""
+_TINY_NUMBER = b"0e-000"
+"""An exponent of three digits: below about 5e-324 a double is zero."""
 
 
 class ExactNumber(float):
@@ -124,7 +126,8 @@ def may_lose_digits(value: Any, text: str | bytes) -> bool:
     stand in a text, one over the values.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    return _LONG_NUMBER in data.translate(_DIGITS_ALIKE) and _has_float(value)
+    alike = data.translate(_DIGITS_ALIKE)
+    return (_LONG_NUMBER in alike or _TINY_NUMBER in alike) and _has_float(value)
 
 
 def _has_float(value: Any) -> bool:
