@@ -228,7 +228,7 @@ async def test_the_usual_variables_are_enough(tmp_path: Path, monkeypatch: pytes
 
 
 def test_without_the_sdk_the_settings_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.settings.checks.find_spec", lambda name: None)
+    monkeypatch.setattr("hub.settings.checks.safety.find_spec", lambda name: None)
     for telemetry in ({"enabled": "true"}, {}):
         document = Document({"telemetry": telemetry})
         check(document, {})
