@@ -3,7 +3,8 @@
 `DownstreamError`
 ├── `NotDelivered`   the server surely did not see the request: it may be sent again
 ├── `ConnectionLost` the request was sent and the connection ended: it may have been executed
-└── `Unavailable`    there is no session and none could be made in time
+├── `Unavailable`    there is no session and none could be made in time
+└── `LoginNeeded`    the server wants a token that the hub has not: somebody has to log in
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class ConnectionLost(DownstreamError):
 
 class Unavailable(DownstreamError):
     pass
+
+
+class LoginNeeded(DownstreamError):
+    """Says which command to use."""
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

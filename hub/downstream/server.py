@@ -19,7 +19,14 @@ from mcp_types import Implementation
 
 from hub.downstream.calls import Call, Caller
 from hub.downstream.connect import Link, open_transport
-from hub.downstream.errors import ConnectionLost, DownstreamError, NotDelivered, Unavailable, explain
+from hub.downstream.errors import (
+    ConnectionLost,
+    DownstreamError,
+    LoginNeeded,
+    NotDelivered,
+    Unavailable,
+    explain,
+)
 from hub.downstream.input_required import answer_questions, is_input_required
 from hub.downstream.listing import KINDS, Kind, Listing, fetch
 from hub.downstream.session import Session, open_session
@@ -101,7 +108,12 @@ class DownstreamServer:
     @property
     def down(self) -> bool:
         """Whether there is nothing to show of it."""
-        return self._state in ("failed", "disabled")
+        return self._state in ("failed", "needs login", "disabled")
+
+    def try_again(self) -> None:
+        """At once, where it waits for somebody to log in: somebody may have."""
+        if self._state == "needs login":
+            self._wake.set()
 
     async def set_log_level(self, level: str) -> None:
         """Ask a server of the handshake era for log messages; later eras are asked per request."""
@@ -236,12 +248,14 @@ class DownstreamServer:
         while True:
             began = time.monotonic()
             was_live = False
+            state: ServerState = "failed"
             try:
                 was_live = await self._live_once()
                 reason = self._link.why() if self._link is not None else "it closed the connection"
             except Exception as error:
                 self._log.debug("connection attempt failed", exc_info=True)
                 reason = explain(error)
+                state = "needs login" if isinstance(error, LoginNeeded) else "failed"
                 exited = self._link.child.exit_reason if self._link is not None and self._link.child else None
                 reason = f"{exited} ({reason})" if exited else reason
             self._restarts += 1
@@ -251,7 +265,7 @@ class DownstreamServer:
                 # Its tools stay listed: a crash that a restart heals must not look like a change.
                 self._enter("restarting", reason)
             else:
-                self._enter("failed", reason)
+                self._enter(state, reason)
                 self._withdraw()
                 self.settled.set()
                 self._failures += 1

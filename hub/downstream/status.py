@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ServerState = Literal["starting", "ready", "failed", "restarting", "disabled"]
+ServerState = Literal["starting", "ready", "failed", "restarting", "disabled", "needs login"]
 
 
 @dataclass(frozen=True, slots=True)
