@@ -160,6 +160,11 @@ class McpHub:
         for endpoint in self._endpoints.values():
             endpoint.drain()
 
+    def try_logins(self) -> None:
+        """Somebody has logged in or out: servers that wait for it try at once."""
+        for server in self._servers.values():
+            server.try_again()
+
     def refresh(self) -> None:
         """Look at the hub's own servers again: what they offer has changed."""
         self._rebuild()
