@@ -1,4 +1,4 @@
-"""The suite comes from npm (240 MB with its Node): only `-m conformance` collects its runs."""
+"""The suite comes from npm (up to 240 MB, with its Node): only `-m conformance` collects its runs."""
 
 from __future__ import annotations
 
