@@ -26,6 +26,10 @@ class NotRunning(CommandError):
     """Nothing answers at the hub's address, or something else does."""
 
 
+class NotAllowed(CommandError):
+    """The hub knows the key and does not let it do that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where the hub is to be found. `key` is what it may ask for."""
@@ -112,7 +116,8 @@ class HubClient:
         except httpx.HTTPError as error:
             raise not_running(self.address, error) from error
         if response.status_code in (401, 403):
-            raise CommandError(_refusal(self.address, response.status_code))
+            kind = NotAllowed if response.status_code == 403 else CommandError
+            raise kind(_refusal(self.address, response.status_code))
         try:
             status = response.json()
         except ValueError:

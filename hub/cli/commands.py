@@ -23,6 +23,7 @@ COMMANDS = (
     Command("groups", "hub.cli.groups:groups", "List the groups of models."),
     Command("switch", "hub.cli.switch:switch", "Choose the group that answers where none is named."),
     Command("chat", "hub.cli.chat:chat", "Ask a group and print the answer as it arrives."),
+    Command("run", "hub.cli.run_client:run_client", "Start a chat client that uses the hub, for one run."),
     Command("usage", "hub.cli.usage:usage", "Sum up what was used, by whom, and what it cost."),
     Command("explain", "hub.cli.explain:explain", "Show what a request would become, without sending it."),
     Command("logs", "hub.cli.logs:logs", "Show the log, and follow it."),

@@ -63,7 +63,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         case ["help", name, *_]:
             return _run_command(name, ["--help"])
         case [name, *others]:
-            return _run_command(name, [*others, *leading])
+            end = others.index("--") if "--" in others else len(others)
+            return _run_command(name, [*others[:end], *leading, *others[end:]])
         case _:
             raise AssertionError("a list is empty or not")
 
