@@ -71,7 +71,7 @@ def read(path: Path) -> Stored:
     """What the file holds. Raises StoreError."""
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return NOTHING
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
@@ -167,7 +167,7 @@ class KeyFile:
 def _state(path: Path) -> _State:
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return (0, 0, 0)

@@ -59,6 +59,14 @@ def test_no_file_is_no_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such modes")
+def test_below_a_file_there_are_no_keys(tmp_path: Path) -> None:
+    """A home that is a file must not lock everybody out: no key could be made there."""
+    (tmp_path / "home").write_text("")
+    path = tmp_path / "home" / "state" / "keys.json"
+    assert read(path) == NOTHING
+    assert not KeyFile().current(path).exists
+
+
 def test_the_file_is_private_and_has_no_key(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     old = os.umask(0)
