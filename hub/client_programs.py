@@ -66,6 +66,8 @@ class Start:
     """Variables that would lead it elsewhere."""
     files: Mapping[str, Any] = field(default_factory=dict)
     """JSON documents."""
+    links: Mapping[str, Path] = field(default_factory=dict)
+    """What of the user's own stands in the folder, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def _inline(table: Mapping[str, str]) -> str:
 
 
 def _gemini(place: Place, arguments: Sequence[str]) -> Start:
-    variable = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
+    """A home of its own with what is in the user's: Gemini CLI reads system settings of root alone."""
+    home = Path(os.environ.get("GEMINI_CLI_HOME") or Path.home()) / ".gemini"
     settings = {
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "mcpServers": {NAME: {"httpUrl": place.url + place.tools, **place.headers}},
@@ -131,10 +134,12 @@ def _gemini(place: Place, arguments: Sequence[str]) -> Start:
     environ = {
         "GOOGLE_GEMINI_BASE_URL": place.models,
         "GEMINI_API_KEY": place.secret,
-        variable: str(place.folder / "settings.json"),
+        "GEMINI_CLI_HOME": str(place.folder),
     }
-    files = {"settings.json": _merged(_system_settings(variable, "gemini-cli", "GeminiCli"), settings)}
-    return Start((), environ, ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA"), files)
+    own = {f".gemini/{path.name}": path for path in home.glob("*") if path.name != "settings.json"}
+    files = {".gemini/settings.json": _merged(_document(home / "settings.json"), settings)}
+    without = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA")
+    return Start((), environ, without, files, own)
 
 
 _QWEN = {
@@ -158,18 +163,18 @@ def _qwen(place: Place, arguments: Sequence[str]) -> Start:
         f"{name}_MODEL": place.model,
         variable: str(place.folder / "settings.json"),
     }
-    files = {"settings.json": _merged(_system_settings(variable, "qwen-code", "QwenCode"), settings)}
+    files = {"settings.json": _merged(_document(_system_settings(variable)), settings)}
     return Start((), environ, ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"), files)
 
 
-def _system_settings(variable: str, linux: str, elsewhere: str) -> dict[str, Any]:
+def _system_settings(variable: str) -> Path:
     """What this computer's administrator has set: the run's own settings stand in the same place."""
-    folders = {
-        "darwin": f"/Library/Application Support/{elsewhere}",
-        "win32": f"C:\\ProgramData\\{linux}",
-    }
-    usual = Path(folders.get(sys.platform, f"/etc/{linux}")) / "settings.json"
-    path = Path(os.environ.get(variable) or usual)
+    folders = {"darwin": "/Library/Application Support/QwenCode", "win32": "C:\\ProgramData\\qwen-code"}
+    return Path(os.environ.get(variable) or f"{folders.get(sys.platform, '/etc/qwen-code')}/settings.json")
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The settings in a file, which may have comments; {} where there is none to be read."""
     try:
         found = jsonc.load(path.read_text())
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -76,8 +76,7 @@ def run_client(
         )
         _check_profile(profile, status)
         start = known.start(place, arguments)
-        for name, document in start.files.items():
-            (place.folder / name).write_text(json.dumps(document, indent=1))
+        _furnish(place.folder, start)
         return _run([program, *start.arguments, *arguments], _environ(start, address.url))
 
 
@@ -115,6 +114,16 @@ def _protocol(known: ClientProgram, wanted: str | None, targets: Sequence[Mappin
     """Where client and target speak the same, nothing is converted."""
     spoken = [target["protocol"] for target in targets[:1] if target["protocol"] in known.protocols]
     return wanted or next(iter(spoken), known.protocols[0])
+
+
+def _furnish(folder: Path, start: Start) -> None:
+    for name, document in start.files.items():
+        path = folder / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(json.dumps(document, indent=1))
+    for name, original in start.links.items():
+        with suppress(OSError):  # Windows lets not everybody make links
+            (folder / name).symlink_to(original, target_is_directory=original.is_dir())
 
 
 def _environ(start: Start, url: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ import json, os, pathlib, signal, sys, time
 
 told = pathlib.Path(os.environ["TOLD"])
 folder = next((one for one in pathlib.Path(os.environ["TMPDIR"]).glob("hub-run-*")), None)
-files = {{one.name: json.loads(one.read_text()) for one in folder.iterdir()}}
+files = {{one.name: json.loads(one.read_text()) for one in folder.rglob("*.json")}}
 mode = oct(folder.stat().st_mode & 0o777)
 document = {{"argv": sys.argv[1:], "environ": dict(os.environ), "files": files}}
 document |= {{"folder": str(folder), "mode": mode}}
@@ -235,16 +235,23 @@ def test_the_hub_asks_for_a_key(with_keys: Cli) -> None:
     assert "does not know this key" in outcome.error()
 
 
-def test_settings_of_the_computer_stay(at_hub: Cli, tmp_path: Path) -> None:
-    """Gemini CLI and Qwen Code read ours from where an administrator's are."""
-    given = tmp_path / "system.json"
+@pytest.mark.parametrize("client", ["gemini", "qwen"])
+def test_settings_that_were_there_hold(at_hub: Cli, tmp_path: Path, client: str) -> None:
+    """Gemini CLI has the rest of the user's home, Qwen Code the administrator's settings."""
+    home = tmp_path / "own" / ".gemini"
+    home.mkdir(parents=True)
+    (home / "google_accounts.json").write_text("{}")
+    given = home / "settings.json"
     given.write_text('{"mcpServers": {"other": {"command": "x"}}, /* kept */ "ui": {"theme": "dark"}}')
-    for client, variable in (("gemini", "GEMINI_CLI"), ("qwen", "QWEN_CODE")):
-        at_hub.extra[f"{variable}_SYSTEM_SETTINGS_PATH"] = str(given)
-        assert at_hub("run", client, "--group", "answers").status == 0
-        settings = told(at_hub)["files"]["settings.json"]
-        assert set(settings["mcpServers"]) == {"hub", "other"}
-        assert settings["ui"] == {"theme": "dark"}
+    before = given.read_text()
+    at_hub.extra |= {"GEMINI_CLI_HOME": str(home.parent), "QWEN_CODE_SYSTEM_SETTINGS_PATH": str(given)}
+    assert at_hub("run", client, "--group", "answers").status == 0
+    files = told(at_hub)["files"]
+    settings = files["settings.json"]
+    assert set(settings["mcpServers"]) == {"hub", "other"}
+    assert settings["ui"] == {"theme": "dark"}
+    assert given.read_text() == before
+    assert ("google_accounts.json" in files) == (client == "gemini")
 
 
 def test_the_hub_is_not_behind_a_proxy(at_hub: Cli) -> None:
