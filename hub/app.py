@@ -34,6 +34,7 @@ from hub.requests import RequestMiddleware
 from hub.requests import take as note_record
 from hub.settings import LoadedSettings, Settings
 from hub.settings.checks import is_loopback
+from hub.settings.mcp import DiscoverySettings
 from hub.snapshot import Snapshot, embedded_providers, limit_table
 from hub.sync import LiveSettings
 from hub.usage.endpoint import usage_route
@@ -151,10 +152,10 @@ class Hub:
         offered = self.model_tools.offer(new.table.groups.values() if settings.model_tools else ())
         if (
             old is None
-            or (settings.mcp_servers, settings.profiles) != (old.settings.mcp_servers, old.settings.profiles)
+            or _mcp_part(settings) != _mcp_part(old.settings)
             or list(settings.mcp_servers) != list(old.settings.mcp_servers)
         ):
-            await self.mcp.apply(settings.mcp_servers, settings.profiles)
+            await self.mcp.apply(settings.mcp_servers, settings.profiles, settings)
         elif offered:
             self.mcp.refresh()
 
@@ -252,6 +253,12 @@ class Hub:
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def _mcp_part(settings: Settings) -> tuple[object, ...]:
+    """What the MCP hub is made of."""
+    own = (getattr(settings, name) for name in DiscoverySettings.model_fields)
+    return (settings.mcp_servers, settings.profiles, *own)
 
 
 async def _alive(request: Request) -> Response:

@@ -7,22 +7,29 @@ are looked up in tables; a name is never split, because `a` + `b_c` and `a_b` + 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
+from hub.discovery_tools.definitions import definitions as discovery_tools
 from hub.downstream.listing import Definition, Kind, Listing
-from hub.settings.mcp import ProfileSettings
+from hub.settings.mcp import RESERVED_TOOL_NAMES, DiscoverySettings, ProfileSettings, ProfileTools
 
 LONGEST_NAME = 64
 """Clients refuse longer names, or other characters than these (MCP clients: 60-64, `[a-zA-Z0-9_-]`)."""
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_CHARACTERS = 8
 
+LIST_ALL = DiscoverySettings()
 GROUP_META = "hub/group"
 """Key in the `_meta` of a tool of the hub's own: the one group of models that it is about."""
 
@@ -41,6 +48,14 @@ class Item:
     """As the server gave it, but for the name (and a pointer to a resource) on shared endpoints."""
     shared: str = field(default="", compare=False)
     """The public name on `/mcp`, whatever endpoint this is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A tool that an endpoint does not show, and the setting that is the reason."""
+
+    item: Item
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class View:
     """What one endpoint shows: complete lists and the tables behind them."""
 
     tools: tuple[Item, ...] = ()
+    """All that may be called."""
     prompts: tuple[Item, ...] = ()
     resources: tuple[Definition, ...] = ()
     templates: tuple[Definition, ...] = ()
@@ -91,11 +107,17 @@ class View:
     """By server, also of servers that offer nothing just now."""
     groups: frozenset[str] | None = field(default=None, compare=False)
     """The groups of models that its tools may use; None: all."""
+    listed: tuple[Definition, ...] = field(default=(), repr=False)
+    """What `tools/list` answers: all of `tools`, or the tools to look for them and the pinned ones."""
+    searched: bool = False
+    """Whether clients look for tools."""
+    discovery: DiscoverySettings = field(default=LIST_ALL, compare=False, repr=False)
+    hidden: tuple[Hidden, ...] = field(default=(), compare=False, repr=False)
 
     def changed_kinds(self, before: View) -> tuple[Kind, ...]:
         """The kinds whose lists a client would find different."""
         changes: tuple[tuple[Kind, bool], ...] = (
-            ("tools", self.tools != before.tools),
+            ("tools", self.listed != before.listed),
             ("resources", (self.resources, self.templates) != (before.resources, before.templates)),
             ("prompts", self.prompts != before.prompts),
         )
@@ -110,7 +132,11 @@ class View:
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         item = self.tool_by_name.get(name)
-        return item.definition.get("inputSchema") if item is not None else None
+        if item is not None:
+            return item.definition.get("inputSchema")
+        if name not in RESERVED_TOOL_NAMES:
+            return None
+        return next((tool["inputSchema"] for tool in self.listed if tool["name"] == name), None)
 
 
 class Names:
@@ -127,8 +153,15 @@ class Names:
     ) -> None:
         """`own` has the tools of those servers that the hub plays itself."""
         self._own = {server: frozenset(tools) for server, tools in own.items()}
-        self._taken = frozenset().union(*self._own.values())
+        self._taken = RESERVED_TOOL_NAMES.union(*self._own.values())
         self._prefixes = {server: _FORBIDDEN.sub("_", server) + "_" for server in servers}
+        self._rivals = {
+            server: tuple(
+                other for name, other in self._prefixes.items() if name != server and other.startswith(prefix)
+            )
+            for server, prefix in self._prefixes.items()
+        }
+        """Of each server, the prefixes of others with which its own plain names may begin."""
 
     def prefix(self, server: str) -> str:
         """With what the plain names of a server begin."""
@@ -141,15 +174,16 @@ class Names:
         plain = _FORBIDDEN.sub("_", exact)
         if plain == exact and len(plain) <= LONGEST_NAME and not self._ambiguous(server, plain):
             return plain
-        digest = hashlib.sha256(f"{len(server)}:{server}{original}".encode()).hexdigest()
-        return f"{plain[: LONGEST_NAME - _HASH_CHARACTERS - 1]}_{digest[:_HASH_CHARACTERS]}"
+        return hashed(plain, server, original)
 
     def _ambiguous(self, server: str, plain: str) -> bool:
-        own = len(self._prefixes.get(server, ""))
-        return plain in self._taken or any(
-            other != server and len(prefix) >= own and plain.startswith(prefix)
-            for other, prefix in self._prefixes.items()
-        )
+        return plain in self._taken or plain.startswith(self._rivals.get(server, ()))
+
+
+def hashed(plain: str, server: str, original: str, longest: int = LONGEST_NAME) -> str:
+    """A name for a tool that may not have the plain one; the same at every start."""
+    digest = hashlib.sha256(f"{len(server)}:{server}{original}".encode()).hexdigest()
+    return f"{plain[: longest - _HASH_CHARACTERS - 1]}_{digest[:_HASH_CHARACTERS]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +200,10 @@ class Catalog:
         listings: Mapping[str, Listing],
         profiles: Mapping[str, ProfileSettings],
         own: Collection[str] = (),
+        discovery: DiscoverySettings = LIST_ALL,
     ) -> Catalog:
         """`servers` are all configured ones, in the settings' order, with the hub's `own` among them;
-        `listings` of those that are up."""
+        `listings` of those that are up. `discovery` is for `everything`."""
         listed = {name: listings[name].tools for name in own if name in listings}
         names = Names(
             servers, {name: [str(tool["name"]) for tool in tools] for name, tools in listed.items()}
@@ -178,7 +213,7 @@ class Catalog:
         views |= {
             name: _profile_view(profile, servers, everything, own) for name, profile in profiles.items()
         }
-        return cls(everything, MappingProxyType(views))
+        return cls(_arranged(everything, discovery), MappingProxyType(views))
 
 
 def _own_view(server: str, listing: Listing, names: Names) -> View:
@@ -227,15 +262,53 @@ def _profile_view(
     tables = {server: table for server, table in everything.uris.items() if server in shown}
     groups = frozenset(profile.groups) if profile.groups is not None else None
 
-    def visible(item: Item) -> bool:
-        name = item.public
-        return (
-            _is_of(item, groups)
-            and any(fnmatchcase(name, glob) for glob in profile.tools.include)
-            and not any(fnmatchcase(name, glob) for glob in profile.tools.exclude)
-        )
+    told: list[Item] = []
+    hidden: list[Hidden] = []
+    for item in everything.tools:
+        reason = "servers" if item.server not in tables else None
+        reason = reason or ("groups" if not _is_of(item, groups) else _why_hidden(profile.tools, item))
+        if reason is None:
+            told.append(_as_told(profile.tools, item))
+        else:
+            hidden.append(Hidden(item, reason))
+    part = _part(everything, tables, tuple(told), None, groups)
+    return _arranged(replace(part, hidden=tuple(hidden)), profile)
 
-    return _part(everything, tables, visible, None, groups)
+
+def _why_hidden(tools: ProfileTools, item: Item) -> str | None:
+    """The key of a profile's `tools` that hides a tool."""
+    name, given = item.shared, item.definition.get("annotations")
+    hints = given if isinstance(given, dict) else {}
+    read_only = hints.get("readOnlyHint") is True
+    destructive = not read_only and hints.get("destructiveHint") is not False
+    checks = (
+        ("include", _matcher(tools.include)(name)),
+        ("exclude", not _matcher(tools.exclude)(name)),
+        ("read_only", tools.read_only in (None, read_only)),
+        ("destructive", tools.destructive in (None, destructive)),
+    )
+    return next((f"tools.{key}" for key, passed in checks if not passed), None)
+
+
+def _as_told(tools: ProfileTools, item: Item) -> Item:
+    """A tool with a profile's name and description for it.
+
+    Who is called like another one's new name gives way, whether that one is up or not: names are stable.
+    """
+    name = item.shared
+    if name in tools.rename:
+        public = tools.rename[name]
+    else:
+        public = name
+        if len(name) > tools.longest_name or name in tools.rename.values():
+            public = hashed(name, item.server, item.original, tools.longest_name)
+    text = next((text for glob, text in tools.describe.items() if fnmatchcase(name, glob)), None)
+    if public == name and text is None:
+        return item
+    changed = {**item.definition, "name": public}
+    if text is not None:
+        changed["description"] = text.replace("{description}", str(changed.get("description") or "")).strip()
+    return replace(item, public=public, definition=changed)
 
 
 def narrow(
@@ -250,15 +323,55 @@ def narrow(
     """
     both = view.groups if groups is None else groups if view.groups is None else groups & view.groups
 
+    named = _matcher(("*",) if tools is None else tuple(tools))
+
     def visible(item: Item) -> bool:
-        named = tools is None or any(fnmatchcase(item.shared, glob) for glob in tools)
-        return named and _is_of(item, both)
+        return bool(named(item.shared)) and _is_of(item, both)
 
     shown = {name for name in view.uris if servers is None or name in servers}
     if tools is not None:
         shown &= {item.server for item in view.tools if visible(item)}
     tables = {name: table for name, table in view.uris.items() if name in shown}
-    return _part(view, tables, visible, view.instructions if len(tables) == len(view.uris) else None, both)
+    kept = tuple(item for item in view.tools if item.server in tables and visible(item))
+    names = {item.public for item in kept}
+    hidden = (*view.hidden, *(Hidden(item, "the key") for item in view.tools if item.public not in names))
+    instructions = view.instructions if len(tables) == len(view.uris) else None
+    return _arranged(replace(_part(view, tables, kept, instructions, both), hidden=hidden), view.discovery)
+
+
+def _arranged(view: View, rule: DiscoverySettings) -> View:
+    """`view` with what `tools/list` answers by `rule`."""
+    everything = tuple(item.definition for item in view.tools)
+    searched = rule.discovery == "search" or (
+        rule.discovery == "auto" and _size(everything) > rule.discovery_threshold
+    )
+    if not searched:
+        return replace(view, listed=everything, searched=False, discovery=rule)
+    is_pinned = _matcher(rule.pinned)
+    pinned = (item.definition for item in view.tools if is_pinned(item.shared))
+    listed = (*discovery_tools(Counter(item.server for item in view.tools)), *pinned)
+    return replace(view, listed=listed, searched=True, discovery=rule)
+
+
+@lru_cache(maxsize=256)
+def _matcher(globs: tuple[str, ...]) -> Callable[[str], object]:
+    """Whether a name matches one of `globs`."""
+    if "*" in globs:
+        return lambda _: True
+    if not globs:
+        return lambda _: False
+    return re.compile("|".join(map(translate, globs))).match
+
+
+def _size(definitions: Sequence[Definition]) -> int:
+    """Bytes as JSON."""
+    total = 0
+    for definition in definitions:
+        try:
+            total += len(orjson.dumps(definition))
+        except TypeError:  # integers beyond 64 bits
+            total += len(json.dumps(definition))
+    return total
 
 
 def _is_of(item: Item, groups: frozenset[str] | None) -> bool:
@@ -270,17 +383,17 @@ def _is_of(item: Item, groups: frozenset[str] | None) -> bool:
 def _part(
     view: View,
     tables: Mapping[str, UriTable],
-    visible: Callable[[Item], bool],
+    tools: tuple[Item, ...],
     instructions: str | None,
     groups: frozenset[str] | None,
 ) -> View:
-    """`view` with the servers of `tables` alone, and of their tools those that are `visible`."""
+    """`view` with the servers of `tables` alone, and with these `tools`."""
 
     def owned(definition: Definition, key: str) -> bool:
         return any(table.original(str(definition.get(key))) is not None for table in tables.values())
 
     return _view(
-        tuple(item for item in view.tools if item.server in tables and visible(item)),
+        tools,
         tuple(item for item in view.prompts if item.server in tables),
         tuple(d for d in view.resources if owned(d, "uri")),
         tuple(d for d in view.templates if owned(d, "uriTemplate")),
@@ -309,6 +422,7 @@ def _view(
         MappingProxyType({item.public: item for item in prompts}),
         MappingProxyType(dict(uris)),
         groups,
+        tuple(item.definition for item in tools),
     )
 
 

@@ -18,12 +18,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, Implementation, Tool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hub.catalog import Catalog, Item, Names, View
+from hub.catalog import LIST_ALL, Catalog, Item, Names, View
 from hub.downstream import Caller, DownstreamServer, Listing, NoCaller, ServerStatus, Watchdog
 from hub.downstream.errors import DownstreamError, Unavailable
 from hub.endpoints import Endpoint
 from hub.endpoints.watch import NOBODY, Watch
-from hub.settings.mcp import McpServerSettings, ProfileSettings
+from hub.settings.mcp import DiscoverySettings, McpServerSettings, ProfileSettings
 from hub.usage.records import ToolSink
 
 _GRACE_SECONDS = 1.5
@@ -89,6 +89,7 @@ class McpHub:
         self._servers: dict[str, DownstreamServer] = {}
         self._virtual: dict[str, VirtualServer] = {}
         self._profiles: dict[str, ProfileSettings] = {}
+        self._discovery = LIST_ALL
         self._catalog = Catalog()
         self._endpoints: dict[str, Endpoint] = {}
         self._applying = asyncio.Lock()
@@ -119,9 +120,12 @@ class McpHub:
             self._watchdog.close()
 
     async def apply(
-        self, servers: Mapping[str, McpServerSettings], profiles: Mapping[str, ProfileSettings]
+        self,
+        servers: Mapping[str, McpServerSettings],
+        profiles: Mapping[str, ProfileSettings],
+        discovery: DiscoverySettings = LIST_ALL,
     ) -> None:
-        """Make these the served settings.
+        """Make these the served settings; `discovery` is for `/mcp`.
 
         Servers with equal settings keep their session and process. New ones start in the
         background; a change of running settings waits up to 1.5 s for them, so that one swap
@@ -145,6 +149,7 @@ class McpHub:
                     new[server.name].subscriptions.take_over(server.subscriptions)
             self._servers = {name: kept.get(name) or new[name] for name in servers}
             self._profiles = dict(profiles)
+            self._discovery = discovery
             await self._open_endpoints(("", *self._own(servers), *servers, *profiles))
             self._rebuild()
             await self._close_endpoints({"", *self._own(servers), *servers, *profiles})
@@ -253,6 +258,10 @@ class McpHub:
             on_change=self._rebuild,
             on_resource_updated=self._resource_updated,
         )
+    def not_up(self) -> list[tuple[str, str]]:
+        """The servers that are not up, with their states."""
+        return [(each.name, each.state) for each in self.status() if each.state != "ready"]
+
 
     async def _settle(self, servers: Sequence[DownstreamServer], timeout: float) -> None:
         waits = [asyncio.create_task(server.settled.wait()) for server in servers]
@@ -268,7 +277,7 @@ class McpHub:
         own = self._own(self._servers)
         listings = {name: self._virtual[name].listing for name in own}
         listings |= {name: server.listing for name, server in self._servers.items() if not server.down}
-        self._catalog = Catalog.build((*self._servers, *own), listings, self._profiles, own)
+        self._catalog = Catalog.build((*self._servers, *own), listings, self._profiles, own, self._discovery)
         for name, endpoint in self._endpoints.items():
             endpoint.show(self._catalog.by_name.get(name, View()) if name else self._catalog.everything)
 

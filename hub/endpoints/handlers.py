@@ -21,6 +21,7 @@ from mcp_types.methods import INPUT_REQUIRED_METHODS
 from starlette.types import Scope
 
 from hub.catalog import Item, View, narrow
+from hub.discovery_tools import finder
 from hub.downstream import Caller
 from hub.downstream.errors import DownstreamError
 from hub.endpoints import rewrite
@@ -38,6 +39,8 @@ _RESOURCE_NOT_FOUND = -32002
 
 RATE_LIMITED = -32029
 """One of the codes that JSON-RPC leaves to servers (-32000 to -32099)."""
+_OWN = "hub"
+"""The server of the hub's own tools, as the account of a call has it."""
 _INTRODUCTIONS = ("initialize", "server/discover")
 _MOST_PARTS = 256
 """Views for keys that are kept; there are as many as keys with different limits."""
@@ -64,6 +67,9 @@ class Servers(Protocol):
     def why_unknown(self, name: str) -> str | None:
         """If a name looks like that of a server that is not up: which, and why."""
 
+    def not_up(self) -> list[tuple[str, str]]:
+        """The servers that are not up, with their states."""
+
     async def set_log_level(self, servers: tuple[str, ...], level: str) -> None: ...
 
 
@@ -83,6 +89,7 @@ class Handlers:
         self.sink: ToolSink | None = None
         """Hears of every tool call."""
 
+        self.finder = finder.Finder()
     @property
     def view(self) -> View:
         return self._view
@@ -153,7 +160,7 @@ class Handlers:
 
     async def _list_tools(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"tools": [item.definition for item in self.view_of(context).tools]}
+        return {"tools": list(self.view_of(context).listed)}
 
     async def _list_prompts(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
@@ -179,12 +186,24 @@ class Handlers:
     async def _get_prompt(self, context: Context, params: Params) -> Mapping[str, Any]:
         view = self.view_of(context)
         item = self._item(view, view.prompt_by_name, "prompt", str(params["name"]))
+            if (found := await self._discover(view, params)) is not None:
+                account.item(_OWN, str(params["name"]))
+                account.result(found)
+                return found
+            params = finder.meant(params, view)
         table = view.uris[item.server]
         answer = await self._pass_on(context, item.server, {**params, "name": item.original})
         return rewrite.prompt_result(answer, table)
 
     async def _read(self, context: Context, params: Params) -> Mapping[str, Any]:
         server, uri = self._place(context, str(params["uri"]))
+    async def _discover(self, view: View, params: Params) -> Mapping[str, Any] | None:
+        """The answer to a call of a tool for finding tools, unless it is one of a tool that was found."""
+        if not finder.is_asked(params, view):
+            return None
+        not_up = [(server, state) for server, state in self._servers.not_up() if server in view.uris]
+        return await self.finder.answer(params, view, self._view, not_up)
+
         table = self.view.uris[server]
         return rewrite.read_result(await self._pass_on(context, server, {**params, "uri": uri}), table)
 

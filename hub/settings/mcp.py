@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from hub.settings.base import Model, Strings
+from hub.settings.observability import Size
 
 SamplingPolicy = Annotated[str, Field(pattern=r"^(client|ask|deny|group:[A-Za-z0-9_][A-Za-z0-9._-]*)$")]
 Transport = Literal["stdio", "http", "sse"]
+Discovery = Literal["all", "search", "auto"]
+PublicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+"""What every client and provider takes as the name of a tool."""
+
+FIND, DESCRIBE, CALL = "find_tools", "describe_tool", "call_tool"
+RESERVED_TOOL_NAMES = frozenset((FIND, DESCRIBE, CALL))
+"""The tools of `discovery: search`; no other tool has these names."""
 
 
 class McpServerSettings(Model):
@@ -70,11 +79,62 @@ class ToolFilter(Model):
     """What may not."""
 
 
-class ProfileSettings(Model):
+class ProfileTools(ToolFilter):
+    """Which tools a profile shows, and how. All names and globs mean the names on `/mcp`.
+
+    What a tool says of itself counts as the specification has it: without hints it writes and may destroy.
+    https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations
+    """
+
+    read_only: bool | None = None
+    """`true`: only tools that say that they change nothing (`readOnlyHint`); `false`: none of these."""
+    destructive: bool | None = None
+    """`false`: no tools that may destroy something (not read-only, and `destructiveHint` is not false);
+    `true`: only these."""
+    rename: Mapping[str, PublicName] = Field(default_factory=dict)
+    """`{server_tool: new_name}`: other names for clients of this profile."""
+    describe: Mapping[str, str] = Field(default_factory=dict)
+    """`{glob: text}`: other descriptions; `{description}` in the text stands for the tool's own. The first
+    glob that matches counts."""
+    longest_name: int = Field(default=64, ge=24, le=64)
+    """Longer names are shortened; for clients that put something of their own in front."""
+
+    @field_validator("rename")
+    @classmethod
+    def _each_its_own(cls, rename: Mapping[str, str]) -> Mapping[str, str]:
+        twice = [name for name, count in Counter(rename.values()).items() if count > 1]
+        if twice:
+            raise ValueError(f"two tools cannot both be called `{twice[0]}`")
+        reserved = sorted(RESERVED_TOOL_NAMES.intersection(rename.values()))
+        if reserved:
+            raise ValueError(f"`{reserved[0]}` is a tool of the hub itself")
+        return rename
+
+    @model_validator(mode="after")
+    def _short_enough(self) -> ProfileTools:
+        for name in self.rename.values():
+            if len(name) > self.longest_name:
+                raise ValueError(f"`{name}` is longer than {self.longest_name} characters (`longest_name`)")
+        return self
+
+
+class DiscoverySettings(Model):
+    """Whether a client gets all definitions of tools, or looks for them."""
+
+    discovery: Discovery = "all"
+    """`all`: every tool is listed; `search`: clients get `find_tools`, `describe_tool` and `call_tool`;
+    `auto`: the latter as soon as the definitions pass the threshold."""
+    discovery_threshold: Size = 40_000
+    """Bytes of definitions for `auto`, or a size such as 40KB."""
+    pinned: Strings = ()
+    """Globs over the names on `/mcp`: tools that are listed in any case."""
+
+
+class ProfileSettings(DiscoverySettings):
     """What one IDE may see under `/mcp/{profile}`. `None` means all of them."""
 
     servers: Strings | None = None
     """Names of `mcpServers`."""
     groups: Strings | None = None
     """Names of `groups`."""
-    tools: ToolFilter = ToolFilter()
+    tools: ProfileTools = ProfileTools()

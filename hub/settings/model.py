@@ -11,18 +11,17 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from hub.settings.base import Model
 from hub.settings.groups import GroupSettings
 from hub.settings.keys import KeySettings
-from hub.settings.mcp import McpServerSettings, ProfileSettings
+from hub.settings.mcp import DiscoverySettings, McpServerSettings, ProfileSettings
 from hub.settings.observability import LogSettings, RecorderSettings, TelemetrySettings
 from hub.settings.providers import ProviderSettings
 from hub.settings.server import ServerSettings
 from hub.settings.usage import PriceSettings, TargetGlob, UsageSettings
 
 
-class Settings(Model):
-    """The whole file."""
+class Settings(DiscoverySettings):
+    """The whole file. `discovery` and the two keys beside it are for `/mcp`; profiles have their own."""
 
     server: ServerSettings = ServerSettings()
     providers: Mapping[str, ProviderSettings] = Field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""`discovery: search`: clients look for tools instead of getting thousands of definitions."""
