@@ -249,6 +249,10 @@ class McpHub:
                 )
         return None
 
+    def not_up(self) -> list[tuple[str, str]]:
+        """The servers that are not up, with their states."""
+        return [(each.name, each.state) for each in self.status() if each.state != "ready"]
+
     def _make(self, name: str, settings: McpServerSettings) -> DownstreamServer:
         return DownstreamServer(
             name,
@@ -258,10 +262,6 @@ class McpHub:
             on_change=self._rebuild,
             on_resource_updated=self._resource_updated,
         )
-    def not_up(self) -> list[tuple[str, str]]:
-        """The servers that are not up, with their states."""
-        return [(each.name, each.state) for each in self.status() if each.state != "ready"]
-
 
     async def _settle(self, servers: Sequence[DownstreamServer], timeout: float) -> None:
         waits = [asyncio.create_task(server.settled.wait()) for server in servers]

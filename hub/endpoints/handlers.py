@@ -83,13 +83,13 @@ class Handlers:
         self.bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self.bus)
         self.parking = ParkingLot()
+        self.finder = finder.Finder()
         self._servers = servers
         self.profile = ""
         """The endpoint's name in the path."""
         self.sink: ToolSink | None = None
         """Hears of every tool call."""
 
-        self.finder = finder.Finder()
     @property
     def view(self) -> View:
         return self._view
@@ -177,26 +177,17 @@ class Handlers:
     async def _call_tool(self, context: Context, params: Params) -> Mapping[str, Any]:
         view = self.view_of(context)
         with ToolAccount(self.sink, self.profile, context, params) as account:
+            if (found := await self._discover(view, params)) is not None:
+                account.item(_OWN, str(params["name"]))
+                account.result(found)
+                return found
+            params = finder.meant(params, view)
             item = self._item(view, view.tool_by_name, "tool", str(params["name"]))
             account.item(item.server, item.original)
             answer = await self._pass_on(context, item.server, {**params, "name": item.original})
             account.result(answer)
             return rewrite.tool_result(answer, view.uris[item.server])
 
-    async def _get_prompt(self, context: Context, params: Params) -> Mapping[str, Any]:
-        view = self.view_of(context)
-        item = self._item(view, view.prompt_by_name, "prompt", str(params["name"]))
-            if (found := await self._discover(view, params)) is not None:
-                account.item(_OWN, str(params["name"]))
-                account.result(found)
-                return found
-            params = finder.meant(params, view)
-        table = view.uris[item.server]
-        answer = await self._pass_on(context, item.server, {**params, "name": item.original})
-        return rewrite.prompt_result(answer, table)
-
-    async def _read(self, context: Context, params: Params) -> Mapping[str, Any]:
-        server, uri = self._place(context, str(params["uri"]))
     async def _discover(self, view: View, params: Params) -> Mapping[str, Any] | None:
         """The answer to a call of a tool for finding tools, unless it is one of a tool that was found."""
         if not finder.is_asked(params, view):
@@ -204,6 +195,15 @@ class Handlers:
         not_up = [(server, state) for server, state in self._servers.not_up() if server in view.uris]
         return await self.finder.answer(params, view, self._view, not_up)
 
+    async def _get_prompt(self, context: Context, params: Params) -> Mapping[str, Any]:
+        view = self.view_of(context)
+        item = self._item(view, view.prompt_by_name, "prompt", str(params["name"]))
+        table = view.uris[item.server]
+        answer = await self._pass_on(context, item.server, {**params, "name": item.original})
+        return rewrite.prompt_result(answer, table)
+
+    async def _read(self, context: Context, params: Params) -> Mapping[str, Any]:
+        server, uri = self._place(context, str(params["uri"]))
         table = self.view.uris[server]
         return rewrite.read_result(await self._pass_on(context, server, {**params, "uri": uri}), table)
 
