@@ -175,6 +175,7 @@ def _annotate(parts: list[Part], annotations: Any) -> None:
             own = {**part.extensions.get(PROTOCOL, NO_EXTENSIONS), "annotations": annotations}
             parts[index] = Text(part.text, {**part.extensions, PROTOCOL: own})
             return
+    parts.append(Text("", {PROTOCOL: {"annotations": annotations}}))
 
 
 def media_parts(message: Mapping[str, Any]) -> list[Part]:

@@ -48,12 +48,15 @@ _CALL = frozenset({"type", "call_id", "name", "arguments", "input", "namespace"}
 _OUTPUT = frozenset({"type", "call_id", "name", "output"})
 
 
-def decode_items(items: Iterable[Any], where: str, *, searches: bool = True) -> tuple[Message, ...]:
+def decode_items(
+    items: Iterable[Any], where: str, *, searches: bool = True, answer: bool = False
+) -> tuple[Message, ...]:
     """`searches`: the client runs the tool search. Else its history is the provider's own business.
+    `answer`: they are an upstream's output, in which results of tools are of those that it ran itself.
 
     Raises InvalidRequest with the path of the item that cannot be read.
     """
-    decoders = _DECODERS if searches else _WITHOUT_SEARCH
+    decoders = _OF_ANSWERS if answer else _DECODERS if searches else _WITHOUT_SEARCH
     messages: list[Message] = []
     signature: Signature | None = None
     for at, value in enumerate(items):
@@ -303,4 +306,11 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any], str], Message]] = {
 }
 """Item type -> reader. Types that are not here are carried as they are."""
 
+_OF_ANSWERS = {
+    kind: reader
+    for kind, reader in _DECODERS.items()
+    if kind not in client_tools.BY_OUTPUT
+    and not kind.endswith("_output")
+    and kind not in ("item_reference", "additional_tools")
+}
 _WITHOUT_SEARCH = {**_DECODERS, "tool_search_call": _opaque, "tool_search_output": _note}

@@ -59,7 +59,7 @@ def created_of(body: Mapping[str, Any]) -> int | None:
 def decode_output(items: list[Any]) -> tuple[Part, ...]:
     """The parts of all items, in order. Missing ids of calls are minted from their position."""
     try:
-        messages = decode_items([_lenient(item, at) for at, item in enumerate(items)], "output")
+        messages = decode_items([_lenient(item, at) for at, item in enumerate(items)], "output", answer=True)
     except InvalidRequest as error:
         raise InvalidResponse(error.message, where=error.where) from error
     parts: list[Part] = []

@@ -54,7 +54,7 @@ def decode_usage(value: Any) -> Usage | None:
         cached_tokens=_count(read, "cached_tokens"),
         cache_write_tokens=_count(read, "cache_write_tokens"),
         reasoning_tokens=_count(written, "reasoning_tokens"),
-        extensions=notes.extensions(notes.quiet(value, _KNOWN)),
+        extensions=notes.extensions({**notes.quiet(value, _KNOWN), **_more_details(read, written)}),
     )
 
 
@@ -63,23 +63,42 @@ def _details(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return details if isinstance(details, dict) else {}
 
 
+_COUNTED = frozenset({"cached_tokens", "cache_write_tokens", "reasoning_tokens"})
+
+
+def _more_details(read: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """How the counted sums are made up, for clients of this protocol."""
+    more = {
+        name: rest
+        for name, details in (("input_tokens_details", read), ("output_tokens_details", written))
+        if (rest := {key: one for key, one in details.items() if key not in _COUNTED})
+    }
+    return {"_:details": more} if more else {}
+
+
 def _count(value: Mapping[str, Any], key: str) -> int | None:
     count = value.get(key)
     return int(count) if isinstance(count, int | float) and not isinstance(count, bool) else None
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:
+    bag = notes.own(usage.extensions)
+    more: Mapping[str, Mapping[str, Any]] = bag.get("_:details") or {}
     out = {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {
             "cached_tokens": usage.cached_tokens or 0,
             "cache_write_tokens": usage.cache_write_tokens or 0,
+            **more.get("input_tokens_details", {}),
         },
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+        "output_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens or 0,
+            **more.get("output_tokens_details", {}),
+        },
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
-    return notes.restore(out, notes.own(usage.extensions))
+    return notes.restore(out, bag)
 
 
 def decode_finish(response: Mapping[str, Any], parts: Sequence[Part]) -> FinishReason:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from adapters.registry import codec
-from tests.adapters.matrix import allowed, fields
+from tests.adapters.matrix import allowed, answer_fields, fields
 from tests.adapters.matrix.allowed import Row
 from tests.adapters.matrix.cases import PROTOCOLS
 
@@ -42,6 +43,7 @@ def page() -> str:
         ("silent", _silent()),
         ("identity", _identity()),
         ("fields", _fields()),
+        ("answer-fields", _answer_fields()),
     ):
         text = text.replace(f"<!-- {marker} -->\n", made)
     return text
@@ -114,8 +116,42 @@ def _fields() -> str:
     return "".join(out)
 
 
+_ANSWERS = {
+    "openai": ("ChatCompletion", "ChatCompletionMessage", "ChatCompletionChunk", "ChoiceDelta"),
+    "openai-responses": ("Response", "ResponseOutputText"),
+    "anthropic": ("Message", "Usage", "TextBlock"),
+    "gemini": ("GenerateContentResponse", "Candidate", "Part"),
+    "ollama": ("ChatResponse", "GenerateResponse", "Message"),
+}
+
+
+def _answer_fields() -> str:
+    out = []
+    for protocol in PROTOCOLS:
+        found = answer_fields.decided()[protocol]
+        decisions = get_args(answer_fields.Decision)
+        counts = Counter(decision for kind in found.values() for decision in kind.values())
+        told = ", ".join(f"{counts[one]} {one}" for one in decisions if counts[one])
+        out.append(f"### Answers of {codec(protocol).title}\n\n{len(found)} types: {told}.\n\n")
+        rows = []
+        for kind in _ANSWERS[protocol]:
+            for decision in decisions[:-1]:
+                names = [f"`{name}`" for name, one in found[kind].items() if one == decision]
+                if names:
+                    rows.append((f"`{kind}`", decision, ", ".join(names)))
+        out.append(_table(("type", "decision", "fields"), rows) + "\n")
+    out.append("Why not everybody is told of what is silent or dropped:\n\n")
+    reasons = [(f"`{pattern}`", why) for pattern, why in answer_fields.reasons().items()]
+    return "".join(out) + _table(("fields", "why"), reasons) + "\n"
+
+
 def main() -> None:
+    answer_fields.PATH.write_text(
+        answer_fields.as_toml(answer_fields.tried(), answer_fields.reasons()), encoding="utf-8"
+    )
     fields.PATH.write_text(fields.as_toml(fields.tried(), fields.notes()), encoding="utf-8")
+    for table in (answer_fields, fields):
+        table.forget()
     PAGE.write_text(page(), encoding="utf-8")
 
 

@@ -180,6 +180,14 @@ _NEEDED: dict[str, frozenset[str]] = {
     "ToolCallFunction": frozenset({"name", "arguments"}),
     "Tool": frozenset({"function"}),
     "ToolFunction": frozenset({"name"}),
+    "ChatCompletionMessage": frozenset({"content", "role"}),
+    "ChoiceDelta": frozenset({"content"}),
+    "ChoiceDeltaAudio": frozenset({"data"}),
+    "ChoiceDeltaToolCall": frozenset({"id", "function"}),
+    "ChoiceDeltaToolCallFunction": frozenset({"name", "arguments"}),
+    "Delta": frozenset({"stop_reason"}),
+    "ImageGenerationCall": frozenset({"id", "result", "status"}),
+    "Candidate": frozenset({"content", "finishReason"}),
 }
 """What the API needs where the SDK's type does not say so."""
 
@@ -248,6 +256,10 @@ _BY_NAME: dict[str, tuple[Any, Any]] = {
     "generate_summary": ("detailed", "concise"),
     "display": ("omitted", "summarized"),
     "includeThoughts": (False, True),
+    "total_duration": (5, 6),
+    "load_duration": (5, 6),
+    "prompt_eval_duration": (5, 6),
+    "eval_duration": (5, 6),
 }
 
 
@@ -317,8 +329,11 @@ class Probe:
     given: Json
 
 
-def probes(root: Root, seen: set[str]) -> Iterator[Probe]:
-    """One for each field of each type that the root's type leads to; `seen` has `Type.field`."""
+def probes(root: Root, seen: set[str], whole: frozenset[str] = frozenset()) -> Iterator[Probe]:
+    """One for each field of each type that the root's type leads to; `seen` has `Type.field`.
+
+    `whole` has those of which the inside is not looked at.
+    """
     pending: list[tuple[Any, Callable[[Json], Json]]] = [(root.type, lambda one: {**root.bare, **one})]
     visited: set[Any] = set()
     while pending:
@@ -336,7 +351,7 @@ def probes(root: Root, seen: set[str]) -> Iterator[Probe]:
                 after = {**before, name: plain(value(one, name, other=changed))}
                 bodies = (_in_context(root, name, wrap(one)) for one in (before, after))
                 yield Probe(root, name_of(kind), name, *bodies)
-            for inner, embed in _inner(one):
+            for inner, embed in _inner(one) if key not in whole else ():
                 pending.append((inner, _nested(kind, name, base, wrap, embed, root)))
 
 
@@ -495,6 +510,11 @@ def _document() -> Mapping[str, Any]:
     return tomllib.loads(PATH.read_text(encoding="utf-8"))
 
 
+def forget() -> None:
+    """The table was written anew."""
+    _document.cache_clear()
+
+
 def decided() -> Table:
     """Protocol -> type -> field -> decision, as written."""
     return {
@@ -534,12 +554,12 @@ def as_toml(found: Table, reasons: Mapping[str, str]) -> str:
             lines.append(f"[{protocol}.{kind}]")
             for decision in get_args(Decision):
                 if listed := [f'"{field}"' for field, one in fields.items() if one == decision]:
-                    lines += _listed(decision, listed)
+                    lines += listed_as(decision, listed)
             lines.append("")
     return "\n".join(lines)
 
 
-def _listed(decision: str, fields: list[str]) -> list[str]:
+def listed_as(decision: str, fields: list[str]) -> list[str]:
     text = f"{decision} = [{', '.join(fields)}]"
     return textwrap.wrap(text, 110, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 

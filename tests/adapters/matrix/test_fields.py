@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 from google.genai import types as genai
 
-from tests.adapters.matrix import document, fields
+from tests.adapters.matrix import answer_fields, document, fields
 from tests.adapters.matrix.cases import PROTOCOLS
 
 SDK_ONLY = frozenset(
@@ -44,6 +44,21 @@ def test_whatever_is_silent_has_a_reason_and_every_reason_is_needed() -> None:
     patterns = fields.notes()
     assert not [name for name in silent if not any(fnmatchcase(name, one) for one in patterns)]
     assert not [one for one in patterns if not any(fnmatchcase(name, one) for name in silent)]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_field_of_an_answer_has_the_decision_that_an_experiment_shows(protocol: str) -> None:
+    decided, tried = answer_fields.decided()[protocol], answer_fields.tried()[protocol]
+    assert decided.keys() == tried.keys()
+    for kind, found in tried.items():
+        assert decided[kind] == found, f"{protocol}.{kind}"
+
+
+def test_whatever_an_answer_does_not_tell_has_a_reason_and_every_reason_is_needed() -> None:
+    untold = answer_fields.untold(answer_fields.tried())
+    assert not [name for name in untold if answer_fields.reason(name) is None]
+    used = {answer_fields.reason(name) for name in untold}
+    assert not {*answer_fields.reasons().values()} - used
 
 
 def test_gemini_sdk_fields_stand_somewhere_on_the_wire() -> None:
