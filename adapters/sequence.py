@@ -35,6 +35,14 @@ class Sequencer:
         self._waiting: dict[tuple[int, int], list[StreamEvent]] = {}
         self._ended: set[tuple[int, int]] = set()
 
+    def whole_parts(self, event: StreamEvent) -> list[StreamEvent]:
+        """The same for one event, where nobody waits for what a broken stream left open."""
+        if not isinstance(event, _OF_A_PART):
+            return [event]
+        out: list[StreamEvent] = []
+        self._part(event, out)
+        return out
+
     def feed(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
         out: list[StreamEvent] = []
         for event in events:

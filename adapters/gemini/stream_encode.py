@@ -36,6 +36,7 @@ from adapters.gemini.errors import encode_error
 from adapters.gemini.parts_encode import Wire, own
 from adapters.gemini.response import AnswerParts, encode_usage, finish_word, thought
 from adapters.jsontext import dump_bytes
+from adapters.sequence import Sequencer
 from adapters.stream_losses import StreamLosses, place
 from adapters.tool_names import StreamRestorer
 
@@ -60,6 +61,7 @@ class GeminiStreamEncoder:
         self._sse = sse
         self.losses = StreamLosses(PROTOCOL)
         self._restorer = StreamRestorer(reply.request)
+        self._sequencers: dict[int, Sequencer] = {}
         self._open: dict[tuple[int, int], _Open] = {}
         self._encoders: dict[int, AnswerParts] = {}
         self._pending: dict[int, list[Wire]] = {}
@@ -72,14 +74,23 @@ class GeminiStreamEncoder:
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
         out: list[bytes] = []
-        for event in self._restorer.feed(events):
-            if self._over:
-                break
-            self.losses.look(event)
-            self._event(event, out)
+        for given in self._restorer.feed(events):
+            for event in self._in_order(given):
+                if self._over:
+                    break
+                self.losses.look(event)
+                self._event(event, out)
         if self._pending and not self._over:
             out.append(self._chunk(self._taken()))
         return b"".join(out)
+
+    def _in_order(self, event: StreamEvent) -> list[StreamEvent]:
+        """Calls go out whole, in the order in which they began."""
+        choice = getattr(event, "choice", 0)
+        sequencer = self._sequencers.get(choice)
+        if sequencer is None:
+            sequencer = self._sequencers[choice] = Sequencer()
+        return sequencer.whole_parts(event)
 
     # ------------------------------------------------------------ events
 

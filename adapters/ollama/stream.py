@@ -44,6 +44,7 @@ from adapters.ollama.response import (
     tail,
     usage,
 )
+from adapters.sequence import Sequencer
 from adapters.stream_losses import StreamLosses, place
 from adapters.tool_names import StreamRestorer
 
@@ -145,6 +146,7 @@ class Encoder:
         self.losses = StreamLosses(PROTOCOL)
         self._reply = reply
         self._restorer = StreamRestorer(reply.request)
+        self._sequencer = Sequencer()
         self._model = ""
         self._kinds: dict[int, Part] = {}
         self._arguments: dict[int, list[str]] = {}
@@ -156,10 +158,13 @@ class Encoder:
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
         out: list[bytes] = []
-        for event in self._restorer.feed(events):
-            if getattr(event, "choice", 0) == 0:
+        for given in self._restorer.feed(events):
+            if getattr(given, "choice", 0):
+                out.append(self._one(given))
+                continue
+            for event in self._sequencer.whole_parts(given):
                 self.losses.look(event)
-            out.append(self._one(event))
+                out.append(self._one(event))
         return b"".join(out)
 
     def _one(self, event: StreamEvent) -> bytes:

@@ -301,13 +301,15 @@ class ChatStreamDecoder:
             if part.signature is not None:
                 self._whole(state, part, out)
             return
-        if part.text and not told and part.text != "".join(state.thought):
+        if part.text and not told and not "".join(state.thought).endswith(part.text):
             self._text(state, Thinking, part.text, out)
         if part.signature is not None:
             state.thought.clear()
         if state.open_kind is Thinking or part.signature is not None:
             index = self._running(state, Thinking, out)
             out.append(PartUpdate(index, part.signature, part.extensions, state.number))
+            if part.signature is not None:  # it proves what went before, and nothing after it
+                self._close(state, out)
 
     def _annotations(self, state: _ChoiceState, annotations: Any, out: list[StreamEvent]) -> None:
         index = (
