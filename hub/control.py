@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from hub import SERVER_NAME
 from hub.active_group import ActiveGroup
+from hub.doctor.servers import latencies
 from hub.mcp_hub import McpHub
 from hub.snapshot import Snapshot
 from routing.health import Health, key_subject, target_subject
@@ -61,6 +62,7 @@ class Control:
             Route("/hub/v1/status", self.status, methods=["GET"]),
             Route("/hub/v1/switch", self.switch, methods=["POST"]),
             Route("/hub/v1/tools", self.tools, methods=["GET"]),
+            Route("/hub/v1/latency", self.latency, methods=["GET"]),
         ]
 
     async def status(self, request: Request) -> Response:
@@ -120,6 +122,10 @@ class Control:
                 ]
             }
         )
+
+    async def latency(self, request: Request) -> Response:
+        """Seconds that each MCP server takes to answer now, or why it does not."""
+        return JSONResponse({"servers": await latencies(self._servers)})
 
     def _group(self, group: Group) -> dict[str, Any]:
         return {

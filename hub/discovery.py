@@ -150,7 +150,7 @@ async def _probe(
             response = await client.get(
                 base_url + MODEL_LISTS.get(provider.protocol, "/models"), headers=headers
             )
-        models = _model_names(response)
+        models = model_names(response)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError):
         return None
     if models is None or SERVER_NAME in response.headers.get("server", ""):
@@ -161,7 +161,7 @@ async def _probe(
     return Finding(name, what, provider.group or name, models[0], models)
 
 
-def _model_names(response: httpx.Response) -> tuple[str, ...] | None:
+def model_names(response: httpx.Response) -> tuple[str, ...] | None:
     """The names in a list of models, of whichever shape; None for what is no such list."""
     if response.status_code != 200:
         return None

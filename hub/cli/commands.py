@@ -17,6 +17,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("serve", "hub.cli.serve:serve", "Start the hub: MCP tools and chat at one address."),
     Command("check", "hub.cli.check:check", "Check the settings and print every problem."),
+    Command("doctor", "hub.cli.doctor:doctor", "Look at everything that can be wrong, and say what to do."),
     Command("status", "hub.cli.status:status", "Show what the running hub does, and what it cannot do."),
     Command("tools", "hub.cli.tools:tools", "List the tools of the MCP servers."),
     Command("call", "hub.cli.call:call", "Call a tool with arguments in JSON."),
@@ -33,10 +34,15 @@ COMMANDS = (
         "connect", "hub.cli.connect:connect", "Offer the hub's MCP endpoint on standard input and output."
     ),
     Command("add", "hub.cli.servers:add", "Add an MCP server to the settings."),
+    Command("search", "hub.cli.search:search", "Look for MCP servers in a registry."),
     Command("remove", "hub.cli.servers:remove", "Take an MCP server out of the settings."),
     Command(
         "import", "hub.cli.servers:import_servers", "Bring the MCP servers of your IDEs into the settings."
     ),
+    Command("trust", "hub.cli.trust:trust", "Show which tools are held back, and trust them."),
+    Command("login", "hub.cli.login:login", "Log in at a remote MCP server."),
+    Command("logout", "hub.cli.login:logout", "Forget the login at a remote MCP server."),
+    Command("secret", "hub.cli.secret:secret", "Keep secrets out of the settings file.", has_commands=True),
     Command("keys", "hub.cli.keys:keys", "Make keys for clients, and take them back.", has_commands=True),
     Command("install", "hub.cli.install:install", "Put the hub into an IDE's settings."),
     Command("uninstall", "hub.cli.install:uninstall", "Take the hub out of an IDE's settings."),

@@ -55,7 +55,7 @@ def servers_of(name: str, project: Path | None) -> list[Found]:
     """The servers in one program's file; none, where it has no file. Raises Unreadable, LookupError."""
     program = PROGRAMS[name]
     path = program.file(project)
-    section = _section(program, path)
+    section = entries(program, path)
     return [
         _found(name, path, server, entry)
         for server, entry in section.items()
@@ -122,7 +122,8 @@ def without_unset(found: Iterable[Found], environ: Mapping[str, str]) -> tuple[l
     return usable, left_out
 
 
-def _section(program: Program, path: Path) -> dict[str, Any]:
+def entries(program: Program, path: Path) -> dict[str, Any]:
+    """What stands in the program's section for MCP servers, as it is written. Raises Unreadable."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
