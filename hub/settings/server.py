@@ -52,6 +52,8 @@ class ServerSettings(Model):
     limits: OverloadSettings = OverloadSettings()
     drain_timeout: float = Field(default=30, ge=0)
     """Seconds that answers under way get to finish when the hub is told to stop."""
+    upstream_client: Literal["auto", "aiohttp"] = "auto"
+    """What asks providers: the hub's own HTTP client where it can, or aiohttp's for everything."""
 
     @property
     def stored_keys(self) -> Path:

@@ -15,10 +15,13 @@ from uvicorn.server import ServerState
 from routing.app import chat_app
 from routing.gate import Gate
 from routing.gateway import Gateway
+from routing.lean_upstream import LeanUpstream
 from routing.table import Group, Provider, Table, Target
-from routing.upstream import AiohttpUpstream
+from routing.upstream import Upstream
 from routing.usage import Record
 
+upstream_client: Callable[[], Upstream] = LeanUpstream
+"""The client of the gateways that are made here."""
 PROVIDER_KEY = "sk-provider-secret-0123456789"
 BASE_PATHS = {"openai": "/v1", "openai-responses": "/v1", "anthropic": "", "gemini": "", "ollama": ""}
 """What the protocol's own SDK has behind the host in its base URL."""
@@ -65,7 +68,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """A gateway on `start`; assign `served.table` to swap."""
     holder: dict[str, Served] = {}
-    upstream = AiohttpUpstream()
+    upstream = upstream_client()
     gateway = Gateway(
         lease=lambda: nullcontext(holder["served"].table),
         upstream=upstream,

@@ -19,6 +19,8 @@ from tests.routing.samples import SAMPLES
 from tests.routing.scripted_upstream import Connection, Received, scripted
 from tests.routing.serving import BASE_PATHS, serving
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 SECONDS = 1.0
 OTHERS = {
     "openai": "gemini",

@@ -12,6 +12,8 @@ from tests.routing.samples import SAMPLES, Sample, error_message, error_of
 from tests.routing.scripted_upstream import Connection, Received, Script, answers, scripted, streams
 from tests.routing.serving import PROVIDER_KEY, serving, simple_table
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 PAIRS = [(client, target) for client in SAMPLES for target in SAMPLES]
 
 

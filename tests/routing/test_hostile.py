@@ -23,6 +23,8 @@ from tests.routing.samples import SAMPLES, error_message
 from tests.routing.scripted_upstream import Connection, Received, answers, scripted
 from tests.routing.serving import PROVIDER_KEY, group, provider, serving, table
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 POSTS = [
     (codec.name, route.path.replace("{model:path}", "any/model"))
     for codec in codecs()

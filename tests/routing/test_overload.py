@@ -16,6 +16,8 @@ from tests.routing.samples import SAMPLES, error_message
 from tests.routing.scripted_upstream import Connection, Received, ScriptedUpstream, answers, scripted
 from tests.routing.serving import Served, serving, simple_table
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 CHAT = SAMPLES["openai"]
 
 

@@ -18,6 +18,8 @@ from tests.routing.samples import SAMPLES, error_message
 from tests.routing.scripted_upstream import answers, scripted, streams
 from tests.routing.serving import Served, serving, simple_table
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 CHAT = SAMPLES["openai"]
 GOOD = answers(CHAT.answer)
 SECRET = "proxy-pass/word-0123"

@@ -12,6 +12,8 @@ from tests.routing.samples import SAMPLES, TEXT, text_of
 from tests.routing.scripted_upstream import Connection, Received, Script, answers, scripted, streams
 from tests.routing.serving import group, provider, serving, simple_table, table
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 PAIRS = [(client, target) for client in SAMPLES for target in SAMPLES]
 
 

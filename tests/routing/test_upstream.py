@@ -18,6 +18,8 @@ from tests.routing.samples import SAMPLES, error_message, error_of
 from tests.routing.scripted_upstream import Connection, Received, answers, scripted, streams
 from tests.routing.serving import running, serving, simple_table
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 CHAT = SAMPLES["openai"]
 
 

@@ -28,6 +28,8 @@ from tests.routing.samples import SAMPLES, Sample, error_message, text_of
 from tests.routing.scripted_upstream import Connection, Received, scripted
 from tests.routing.serving import BASE_PATHS, Served, serving
 
+pytestmark = pytest.mark.usefixtures("upstream_client")
+
 Policy = Literal["alone", "spare", "keys"]
 KEYS = ("sk-first-key-0123", "sk-second-key-0123")
 OTHERS = {
