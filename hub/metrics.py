@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,6 +17,19 @@ from routing.usage import Record
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_TOKENS = ("input", "output", "cached", "reasoning")
+
+
+@dataclass(slots=True)
+class _OfTarget:
+    """What is counted for each request of a target: finding it by its labels costs more than counting."""
+
+    duration: Histogram
+    first_byte: Histogram
+    requests: dict[tuple[str, str, int], Counter] = field(default_factory=dict)
+    """By protocol, operation and status."""
+    tokens: list[Counter] = field(default_factory=list)
+    """In the order of `_TOKENS`; empty: none yet."""
 
 
 class Metrics:
@@ -29,6 +43,7 @@ class Metrics:
         if usage is not None:
             self._registry.register(_Writing(usage))
         target = ("group", "target")
+        self._of_targets: dict[tuple[str, str], _OfTarget] = {}
         self._requests = Counter(
             "hub_chat_requests",
             "Answered chat requests.",
@@ -84,20 +99,37 @@ class Metrics:
 
     def take(self, record: Record) -> None:
         target = (record.group, f"{record.provider}/{record.model}" if record.provider else "")
-        self._requests.labels(*target, record.client_protocol, record.operation, str(record.status)).inc()
-        self._duration.labels(*target).observe(record.duration)
+        of_target = self._of_targets.get(target)
+        if of_target is None:
+            of_target = self._of_targets[target] = _OfTarget(
+                self._duration.labels(*target), self._first_byte.labels(*target)
+            )
+        answered = (record.client_protocol, record.operation, record.status)
+        requests = of_target.requests.get(answered)
+        if requests is None:
+            labels = (record.client_protocol, record.operation, str(record.status))
+            requests = of_target.requests[answered] = self._requests.labels(*target, *labels)
+        requests.inc()
+        of_target.duration.observe(record.duration)
         if record.first_byte is not None:
-            self._first_byte.labels(*target).observe(record.first_byte)
+            of_target.first_byte.observe(record.first_byte)
         if record.cost is not None:
             self._cost.labels(*target).inc(record.cost)
         for code in record.losses:
             self._losses.labels(*target, code).inc()
         if record.usage is not None:
+            tokens = of_target.tokens
+            if not tokens:
+                of_target.tokens = tokens = [self._tokens.labels(*target, kind) for kind in _TOKENS]
             usage = record.usage
-            self._tokens.labels(*target, "input").inc(usage.input_tokens)
-            self._tokens.labels(*target, "output").inc(usage.output_tokens)
-            self._tokens.labels(*target, "cached").inc(usage.cached_tokens or 0)
-            self._tokens.labels(*target, "reasoning").inc(usage.reasoning_tokens or 0)
+            counts = (
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cached_tokens or 0,
+                usage.reasoning_tokens or 0,
+            )
+            for counter, count in zip(tokens, counts, strict=True):
+                counter.inc(count)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -14,7 +14,8 @@ from adapters.anthropic import request_encode as encoding
 from adapters.anthropic.names import PROTOCOL
 from adapters.anthropic.stream_decode import MessagesStreamDecoder
 from adapters.anthropic.stream_encode import MessagesStreamEncoder
-from adapters.canonical import ChatError, ChatRequest, ChatResponse
+from adapters.anthropic.usage import decode_usage
+from adapters.canonical import ChatError, ChatRequest, ChatResponse, Usage
 from adapters.codec import (
     Arrival,
     Codec,
@@ -71,6 +72,10 @@ class AnthropicCodec:
 
     def decode_response(self, body: Mapping[str, Any]) -> ChatResponse:
         return response_decode.decode_response(body)
+
+    def decode_usage(self, body: Mapping[str, Any]) -> Usage | None:
+        found = body.get("usage")
+        return decode_usage(found) if isinstance(found, Mapping) else None
 
     def stream_decoder(self) -> StreamDecoder:
         return MessagesStreamDecoder()

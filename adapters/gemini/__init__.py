@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.canonical import ChatError, ChatRequest, ChatResponse
+from adapters.canonical import ChatError, ChatRequest, ChatResponse, Usage
 from adapters.codec import (
     Arrival,
     Encoded,
@@ -92,6 +92,9 @@ class GeminiCodec:
 
     def decode_response(self, body: Mapping[str, Any]) -> ChatResponse:
         return response.decode_response(body)
+
+    def decode_usage(self, body: Mapping[str, Any]) -> Usage | None:
+        return response.decode_usage(body.get("usageMetadata"))
 
     def stream_decoder(self) -> StreamDecoder:
         return GeminiStreamDecoder()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.canonical import ChatError, ChatRequest, ChatResponse
+from adapters.canonical import ChatError, ChatRequest, ChatResponse, Usage
 from adapters.codec import (
     Arrival,
     Encoded,
@@ -21,6 +21,7 @@ from adapters.losses import Losses
 from adapters.openai_chat import (
     embeddings,
     errors,
+    outcome,
     request_decode,
     request_encode,
     response_decode,
@@ -70,6 +71,9 @@ class OpenAIChat:
 
     def decode_response(self, body: Mapping[str, Any]) -> ChatResponse:
         return response_decode.decode_response(body)
+
+    def decode_usage(self, body: Mapping[str, Any]) -> Usage | None:
+        return outcome.decode_usage(body.get("usage"))
 
     def stream_decoder(self) -> StreamDecoder:
         return ChatStreamDecoder()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from adapters.canonical import ChatError, ChatRequest, ChatResponse
+from adapters.canonical import ChatError, ChatRequest, ChatResponse, Usage
 from adapters.codec import (
     Arrival,
     Encoded,
@@ -26,6 +26,7 @@ from adapters.openai_responses.response_decode import decode_response
 from adapters.openai_responses.response_encode import encode_response
 from adapters.openai_responses.stream_decode import ResponsesStreamDecoder
 from adapters.openai_responses.stream_encode import ResponsesStreamEncoder
+from adapters.openai_responses.usage import decode_usage
 
 
 class OpenAIResponses:
@@ -70,6 +71,9 @@ class OpenAIResponses:
 
     def decode_response(self, body: Mapping[str, Any]) -> ChatResponse:
         return decode_response(body)
+
+    def decode_usage(self, body: Mapping[str, Any]) -> Usage | None:
+        return decode_usage(body.get("usage"))
 
     def stream_decoder(self) -> StreamDecoder:
         return ResponsesStreamDecoder()
