@@ -29,8 +29,17 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2 if on_terminal() else None, ensure_ascii=False, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-    """A table on a terminal; elsewhere a line per row with tabs between the cells, and no heading."""
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    *,
+    whole_cells: bool = False,
+) -> None:
+    """A table on a terminal; elsewhere a line per row with tabs between the cells, and no heading.
+
+    `whole_cells`: only headings may be broken into lines; `table_width` says whether that fits.
+    """
     cells = [["" if cell is None else one_line(cell) for cell in row] for row in rows]
     if not on_terminal():
         for row in cells:
@@ -42,19 +51,38 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    least = _least_widths(columns, cells)
     for position, column in enumerate(columns):
         table.add_column(
-            column, overflow="fold", no_wrap=position == 0, style="cyan" if position == 0 else None
+            column,
+            overflow="fold",
+            no_wrap=position == 0,
+            style="cyan" if position == 0 else None,
+            min_width=least[position] if whole_cells else None,
         )
     for row in cells:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     Console().print(table)
 
 
+def table_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """How many characters a table with whole cells takes at least."""
+    return sum(width + 3 for width in _least_widths(columns, rows)) + 1
+
+
+def _least_widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of each column: its longest cell, or the longest word of its heading."""
+    return [
+        max(len(text) for text in (*column.split(), *(row[position] for row in rows), ""))
+        for position, column in enumerate(columns)
+    ]
+
+
 _STYLES = {
     "ready": "green",
     "failed": "red",
     "restarting": "yellow",
+    "needs login": "yellow",
     "starting": "yellow",
     "fetching": "yellow",
 }

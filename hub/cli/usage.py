@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from shutil import get_terminal_size
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 from hub.cli.client import HubClient, find
 from hub.cli.errors import CommandError, UsageError
 from hub.cli.options import Json, Reach
-from hub.cli.output import note, on_terminal, print_json, print_table
+from hub.cli.output import note, on_terminal, one_line, print_json, print_table, table_width
 from hub.cli.settings import load
 
 By = Literal["day", "group", "model", "provider", "key", "client", "tool"]
@@ -27,7 +28,10 @@ _COLUMNS = {
     "first_byte": "first byte",
     "duration": "duration",
 }
+_LEFT_OUT_FIRST = ("tokens_reasoning", "tokens_cached", "first_byte", "duration", "failed")
+"""Columns that a narrow terminal goes without, one after another."""
 _BAR = 20
+_SHORTEST_BAR = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -123,17 +127,35 @@ def _print(found: dict[str, Any]) -> None:
     if not rows:
         return
     shown = [name for name in _COLUMNS if found["total"][name]]
-    measure = _measure(found["total"])
-    largest = max(_weight(row, measure) for row in rows)
-    lines: list[tuple[str, ...]] = [
-        (row["name"] or "-", *(_cell(row, name) for name in shown), _bar(_weight(row, measure), largest))
-        for row in rows
-    ]
-    lines.append(("total", *(_cell(found["total"], name) for name in shown), ""))
-    titles = [_COLUMNS[name] for name in shown]
-    print_table((found["by"], *titles, _MEASURES[measure]), lines)
+    measure, width = _measure(found["total"]), get_terminal_size().columns
+    titles, lines = _lines(found, shown, measure, _SHORTEST_BAR)
+    for name in _LEFT_OUT_FIRST:
+        if table_width(titles, lines) > width and name in shown:
+            shown.remove(name)
+            titles, lines = _lines(found, shown, measure, _SHORTEST_BAR)
+    room = max(0, width - table_width(titles, lines))
+    titles, lines = _lines(found, shown, measure, min(_BAR, _SHORTEST_BAR + room))
+    print_table(titles, lines, whole_cells=True)
     if found["total"]["estimated"]:
         note(f"the tokens of {found['total']['estimated']} requests are estimates: nobody told them")
+
+
+def _lines(
+    found: dict[str, Any], shown: list[str], measure: str, bar: int
+) -> tuple[list[str], list[list[str]]]:
+    """Titles and cells, the last of which are bars of at most `bar` characters."""
+    rows = found["rows"]
+    largest = max(_weight(row, measure) for row in rows)
+    lines = [
+        [
+            one_line(row["name"]) or "-",
+            *(_cell(row, name) for name in shown),
+            _bar(_weight(row, measure), largest, bar),
+        ]
+        for row in rows
+    ]
+    lines.append(["total", *(_cell(found["total"], name) for name in shown), ""])
+    return [found["by"], *(_COLUMNS[name] for name in shown), _MEASURES[measure]], lines
 
 
 _MEASURES = {"cost": "cost", "tokens": "tokens", "calls": "calls"}
@@ -154,8 +176,8 @@ def _weight(row: dict[str, Any], measure: str) -> float:
             return float(row["requests"] + row["tool_calls"])
 
 
-def _bar(weight: float, largest: float) -> str:
-    eighths = round(weight / largest * _BAR * 8) if largest else 0
+def _bar(weight: float, largest: float, length: int) -> str:
+    eighths = round(weight / largest * length * 8) if largest else 0
     full, rest = divmod(eighths, 8)
     return "█" * full + (_EIGHTHS[rest] if rest else "")
 

@@ -37,7 +37,7 @@ class Caller:
         return self.profiles is None or name in self.profiles
 
 
-ANYONE = Caller("anyone")
+ANYONE = Caller("")
 """The caller where no key is asked for."""
 
 CALLER: ContextVar[Caller] = ContextVar("caller", default=ANYONE)

@@ -156,6 +156,33 @@ def test_a_chart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert lines[4][0] == "total"
 
 
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(120, set()), (80, {"first", "byte"}), (60, {"first", "byte", "duration"})]
+)
+def test_a_chart_on_a_narrow_terminal(
+    width: int, left_out: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns are left out rather than cells broken into lines."""
+    monkeypatch.setattr(command, "on_terminal", lambda: True)
+    monkeypatch.setattr("hub.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    total = dict.fromkeys(("tool_calls", "failed", "tokens_cached", "tokens_reasoning", "unpriced"), 0)
+    row = {**total, "name": "one/good", "requests": 1234, "tokens_in": 123456, "tokens_out": 1234}
+    row |= {"cost": 12.5, "first_byte": 0.5, "duration": 1.25, "estimated": 0}
+    rows = [row, {**row, "name": "two", "cost": 6.25}]
+    command._print({"by": "model", "since": "2026", "rows": rows, "total": {**row, "name": "total"}})
+    out = capsys.readouterr().out
+    assert all(len(line.rstrip()) <= width for line in out.splitlines())
+    heading, _, body = out.partition("─")
+    words = {"requests", "tokens", "in", "out", "cost", "first", "byte", "duration", "model"}
+    assert set(heading.split()) == words - left_out
+    lines = [line.split() for line in body.splitlines()[1:] if line.strip()]
+    assert [line[0] for line in lines] == ["one/good", "two", "total"]
+    bars = [line[-1].count("█") for line in lines[:2]]
+    assert bars[0] >= 6
+    assert bars[1] == bars[0] // 2
+
+
 def test_help_names_the_columns(cli: Cli) -> None:
     told = cli("usage", "--help").out
     for option in ("--by", "--since", "--until", "--group", "--json", "--csv"):
