@@ -136,6 +136,7 @@ def secrets_of(loaded: LoadedSettings) -> Iterator[str]:
     for known in KNOWN_PROVIDERS.values():
         if key := known.key(loaded.environ):
             yield key
+    yield from loaded.secrets
     settings = loaded.settings
     for server in settings.mcp_servers.values():
         yield from _of_environment(server.env)

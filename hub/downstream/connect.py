@@ -44,7 +44,7 @@ def open_transport(
 ) -> AbstractAsyncContextManager[Streams]:
     transports: dict[str, Callable[[], AbstractAsyncContextManager[Streams]]] = {
         "stdio": lambda: stdio_streams(name, settings, watchdog, link.on_child),
-        "http": lambda: http_streams(settings, link.on_lost),
-        "sse": lambda: sse_streams(settings, link.on_lost),
+        "http": lambda: http_streams(name, settings, link.on_lost),
+        "sse": lambda: sse_streams(name, settings, link.on_lost),
     }
     return transports[settings.transport]()

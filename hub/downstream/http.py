@@ -1,15 +1,15 @@
 """Streamable HTTP and SSE servers: one kept HTTP client and one kept session each.
 
-Only the headers of the server's own settings are sent: nothing of what a client of the hub sent
-is known here.
+Only the headers of the server's own settings are sent, and the token of `hub login`: nothing of what a
+client of the hub sent is known here.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
 
@@ -18,8 +18,11 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import INTERNAL_ERROR
 
-from hub.downstream.errors import UNDELIVERED_MARK
+from hub.downstream.errors import UNDELIVERED_MARK, DownstreamError, LoginNeeded, Unavailable
 from hub.downstream.session import Streams
+from hub.oauth.bearer import BearerAuth, asks_for_bearer, missing_scopes
+from hub.oauth.errors import LoggedOut, NotNow
+from hub.oauth.login import Login, login_of
 from hub.settings.mcp import McpServerSettings
 
 _LIBRARY_LEVELS = {
@@ -27,6 +30,8 @@ _LIBRARY_LEVELS = {
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
     "mcp.client": logging.WARNING,
+    # What goes wrong in OAuth is said by us; their text has parts of answers in it.
+    "mcp.client.auth": logging.CRITICAL,
     # A server that went away is one line of ours, not a traceback of theirs.
     "mcp.client.sse": logging.CRITICAL,
     "mcp.client.streamable_http": logging.CRITICAL,
@@ -56,9 +61,16 @@ class _Client(httpx2.AsyncClient):
     Here that one request is answered with a JSON-RPC error, and `on_lost` hears about it.
     """
 
-    def __init__(self, on_lost: OnLost, *, fragile: bool = False, **options: Any) -> None:
+    def __init__(
+        self, on_lost: OnLost, login: Login | None = None, *, fragile: bool = False, **options: Any
+    ) -> None:
+        if login is not None:
+            options["auth"] = BearerAuth(login)
         super().__init__(verify=_tls(), **options)
         self._on_lost = on_lost
+        self._login = login
+        self.refused: DownstreamError | None = None
+        """Why no request gets through: nobody has logged in, or the token cannot be had."""
         self._fragile = fragile
         """Whether the transport above gives up for good, silently, at the first answer that is an error."""
 
@@ -66,6 +78,11 @@ class _Client(httpx2.AsyncClient):
         where = request.url.copy_with(query=None, username=None, password=None)
         try:
             response = await super().send(request, **options)
+        except LoggedOut as error:
+            return self._shut_out(request, LoginNeeded(str(error)))
+        except NotNow as error:
+            self.refused = Unavailable(str(error))
+            return self._failed(request, 503, str(error))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             return self._lost(request, 503, f"cannot connect to {where}: {error or type(error).__name__}")
         except httpx2.TransportError as error:
@@ -77,8 +94,18 @@ class _Client(httpx2.AsyncClient):
 
     async def _judge(self, request: httpx2.Request, response: httpx2.Response, where: str) -> httpx2.Response:
         status = response.status_code
-        if status < 400 or request.method == "DELETE":
+        if status < 400:
+            self.refused = None
             return response
+        if request.method == "DELETE":
+            return response
+        if self._login is not None:
+            if asks_for_bearer(response) or (status == 401 and "authorization" in response.request.headers):
+                await response.aclose()
+                return self._shut_out(request, LoginNeeded(self._login.command))
+            if (scopes := missing_scopes(response)) is not None:
+                await response.aclose()
+                return await self._missed(request, self._login, scopes)
         in_session = _SESSION_HEADER in request.headers
         if in_session and status in (400, 404):
             # 404 is the specification's word for "start a new session"; older TypeScript servers say 400.
@@ -93,8 +120,18 @@ class _Client(httpx2.AsyncClient):
             if b'"jsonrpc"' in body:
                 return response
         await response.aclose()
-        hint = "; check its `headers`" if status in (401, 403) else ""
+        hint = "; check its `headers`, or log in" if status in (401, 403) else ""
         return self._failed(request, status, f"HTTP {status} from {where}{hint}")
+
+    async def _missed(self, request: httpx2.Request, login: Login, scopes: str) -> httpx2.Response:
+        """The token is good, but not for this. The next login asks for more."""
+        await login.want(scopes)
+        what = f"the scope {scopes}" if scopes else "more rights"
+        return self._failed(request, 403, f"server {login.server!r} asks for {what} here: {login.command}")
+
+    def _shut_out(self, request: httpx2.Request, reason: LoginNeeded) -> httpx2.Response:
+        self.refused = reason
+        return self._lost(request, 401, str(reason))
 
     def _failed(self, request: httpx2.Request, status: int, reason: str) -> httpx2.Response:
         if self._fragile:
@@ -117,30 +154,58 @@ def _revealed(settings: McpServerSettings) -> dict[str, str]:
     return {name: value.get_secret_value() for name, value in settings.headers.items()}
 
 
-@asynccontextmanager
-async def http_streams(settings: McpServerSettings, on_lost: OnLost) -> AsyncIterator[Streams]:
-    """A Streamable HTTP connection with a connection pool of its own."""
-    async with (
-        _Client(on_lost, headers=_revealed(settings), timeout=_TIMEOUT) as client,
-        # A result may be larger than the SDK's default of 1 MiB per event.
-        streamable_http_client(settings.url or "", http_client=client, max_sse_event_size=None) as streams,
-    ):
-        yield streams
+@contextmanager
+def _client(
+    name: str, settings: McpServerSettings, on_lost: OnLost, *, fragile: bool = False
+) -> Iterator[_Client]:
+    """The client of one connection, not yet entered. Raises why it was refused, in place of what followed."""
+    login = None if settings.sends_authorization else login_of(name, settings.url or "", settings.auth)
+    client = _Client(on_lost, login, fragile=fragile, headers=_revealed(settings), timeout=_TIMEOUT)
+    if login is not None:
+        login.on_gone.add(on_lost)
+    try:
+        yield client
+    except Exception:
+        if client.refused is not None:
+            raise client.refused from None
+        raise
+    finally:
+        if login is not None:
+            login.on_gone.discard(on_lost)
 
 
 @asynccontextmanager
-async def sse_streams(settings: McpServerSettings, on_lost: OnLost) -> AsyncIterator[Streams]:
-    """A connection of the transport that 2025-03-26 replaced: GET for a stream, POST for messages."""
+async def http_streams(name: str, settings: McpServerSettings, on_lost: OnLost) -> AsyncIterator[Streams]:
+    """A Streamable HTTP connection with a connection pool of its own.
 
-    def client(
-        headers: dict[str, str] | None = None,
-        timeout: httpx2.Timeout | None = None,
-        auth: httpx2.Auth | None = None,
-    ) -> httpx2.AsyncClient:
-        del timeout
-        return _Client(on_lost, fragile=True, headers=headers, timeout=_TIMEOUT, auth=auth)
+    Raises LoginNeeded and Unavailable where the server's authorization is at fault.
+    """
+    with _client(name, settings, on_lost) as client:
+        async with (
+            client,
+            # A result may be larger than the SDK's default of 1 MiB per event.
+            streamable_http_client(
+                settings.url or "", http_client=client, max_sse_event_size=None
+            ) as streams,
+        ):
+            yield streams
 
-    async with sse_client(
-        settings.url or "", headers=_revealed(settings), httpx_client_factory=client
-    ) as streams:
-        yield streams
+
+@asynccontextmanager
+async def sse_streams(name: str, settings: McpServerSettings, on_lost: OnLost) -> AsyncIterator[Streams]:
+    """A connection of the transport that 2025-03-26 replaced: GET for a stream, POST for messages.
+
+    Raises as `http_streams`.
+    """
+    with _client(name, settings, on_lost, fragile=True) as client:
+
+        def ready_made(
+            headers: dict[str, str] | None = None,
+            timeout: httpx2.Timeout | None = None,
+            auth: httpx2.Auth | None = None,
+        ) -> httpx2.AsyncClient:
+            del headers, timeout, auth  # it has its own
+            return client
+
+        async with sse_client(settings.url or "", httpx_client_factory=ready_made) as streams:
+            yield streams

@@ -4,6 +4,8 @@
 | --- | --- |
 | `${VAR}` `${env:VAR}` `{env:VAR}` | the variable; one that is not set is a problem |
 | `${VAR:-default}` | the variable, or the default where it is not set or empty |
+| `${keyring:NAME}` | the secret of `hub secret set NAME`, or of the system's keyring under `ccproxy-hub` |
+| `${file:PATH}` | what the file holds without its last newline; relative to the settings file |
 | `$${VAR}` | `${VAR}`, unchanged |
 | `${workspaceFolder}` | the folder of the settings file |
 | `${userHome}` | the home folder |
@@ -18,10 +20,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hub.secret_store import SecretStore, SecretStoreError
 from hub.settings.document import Document, PlainText, typed
 from hub.settings.problems import KeyPath
 
@@ -29,6 +33,10 @@ _REFERENCE = re.compile(r"\$(?P<escape>\$)?\{(?P<name>[^{}]*)\}")
 _OPENCODE = re.compile(r"(?<!\$)\{env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
 _VARIABLE = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 _EDITOR = {"workspaceFolder", "workspaceFolderBasename", "userHome", "pathSeparator", "/", "HUB_PYTHON"}
+
+
+_LARGEST_SECRET = 64 * 1024
+"""Bytes of a file behind `${file:PATH}`: what is larger is no secret, but some other file."""
 
 
 class Unresolvable(Exception):
@@ -40,11 +48,13 @@ class Unresolvable(Exception):
         self.hint = hint
 
 
-def expand(document: Document, environ: Mapping[str, str], folder: Path) -> None:
+def expand(document: Document, environ: Mapping[str, str], folder: Path) -> Secrets:
     """Replace every reference in `document` in place, and refuse those that cannot be.
 
-    Below `extra_body` the scalars also get their YAML types here, after their variables.
+    Gives back what was read from keyring and files. Below `extra_body` the scalars also get their YAML types
+    here, after their variables.
     """
+    secrets = Secrets(folder)
 
     def walk(value: Any, path: KeyPath) -> Any:
         match value:
@@ -54,7 +64,9 @@ def expand(document: Document, environ: Mapping[str, str], folder: Path) -> None
                 return [walk(item, (*path, index)) for index, item in enumerate(value)]
             case str():
                 try:
-                    text = expand_text(value, environ, folder, pasted=path[0] == "mcpServers")
+                    text = expand_text(
+                        value, environ, folder, pasted=path[0] == "mcpServers", secrets=secrets
+                    )
                 except Unresolvable as reason:
                     document.refuse(path, reason.message, reason.hint)
                     return value
@@ -66,15 +78,79 @@ def expand(document: Document, environ: Mapping[str, str], folder: Path) -> None
                 return value
 
     document.data = {key: walk(item, (key,)) for key, item in document.data.items()}
+    return secrets
 
 
-def expand_text(text: str, environ: Mapping[str, str], folder: Path, *, pasted: bool = False) -> str:
+class Secrets:
+    """Where `${keyring:NAME}` and `${file:PATH}` come from. Each is read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files: dict[Path, None] = {}
+        """Those that were read or looked for, so that a change can be noticed; never their content."""
+        self._folder = folder
+        self._store = SecretStore()
+        self._known: dict[str, str] = {}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(self._known.values())
+
+    def find(self, kind: str, name: str) -> str:
+        """Raises `Unresolvable`, which names the place and never holds the value."""
+        reference = f"{kind}:{name}"
+        if reference not in self._known:
+            self._known[reference] = _SECRET_KINDS[kind](self, name)
+        return self._known[reference]
+
+    def keyring(self, name: str) -> str:
+        self.files[self._store.path] = None
+        try:
+            value = self._store.read(name)
+        except SecretStoreError as error:
+            raise Unresolvable(str(error), f"set it anew: hub secret set {name}") from None
+        if value is None:
+            raise Unresolvable(f"there is no secret {name!r}", f"hub secret set {name} asks for its value")
+        return value
+
+    def file(self, name: str) -> str:
+        path = self._folder / Path(name).expanduser()
+        self.files[path] = None
+        try:
+            with path.open("rb") as file:
+                data = file.read(_LARGEST_SECRET + 1)
+            if len(data) > _LARGEST_SECRET:
+                raise Unresolvable(
+                    f"the file {path} is larger than 64 KiB", "name a file that holds a secret"
+                )
+            return data.decode("utf-8-sig").rstrip("\r\n")
+        except OSError as error:
+            reason = f"the file {path} cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            reason = f"the file {path} is not UTF-8 text"
+        raise Unresolvable(reason, "put the secret there, or name another file")
+
+
+_SECRET_KINDS: Mapping[str, Callable[[Secrets, str], str]] = {
+    "keyring": Secrets.keyring,
+    "file": Secrets.file,
+}
+
+
+def expand_text(
+    text: str,
+    environ: Mapping[str, str],
+    folder: Path,
+    *,
+    pasted: bool = False,
+    secrets: Secrets | None = None,
+) -> str:
     """One value expanded. Raises `Unresolvable` at the first reference that cannot be."""
+    resolve = partial(_resolve, environ=environ, folder=folder, secrets=secrets or Secrets(folder))
 
     def replacement(match: re.Match[str]) -> str:
         if match["escape"]:
             return match[0][1:]
-        return _resolve(match["name"], environ, folder)
+        return resolve(match["name"])
 
     if pasted:
         text = _OPENCODE.sub(lambda match: "${" + match["name"] + "}", text)
@@ -86,7 +162,10 @@ def expand_text(text: str, environ: Mapping[str, str], folder: Path, *, pasted: 
     return _REFERENCE.sub(replacement, text)
 
 
-def _resolve(reference: str, environ: Mapping[str, str], folder: Path) -> str:
+def _resolve(reference: str, environ: Mapping[str, str], folder: Path, secrets: Secrets) -> str:
+    kind, colon, name = reference.partition(":")
+    if colon and name and kind in _SECRET_KINDS:
+        return secrets.find(kind, name)
     if reference in _EDITOR and reference not in environ:
         return _editor_variable(reference, folder)
     if reference.startswith("input:"):

@@ -40,13 +40,24 @@ TRANSPORTS = {
 
 INERT = frozenset(
     {
-        *("alwaysAllow", "autoApprove", "trust", "oauth", "auth", "authProviderType"),
+        *("alwaysAllow", "autoApprove", "trust", "authProviderType"),
         *("targetAudience", "targetServiceAccount", "gallery", "registryUrl", "version", "dev", "isActive"),
         *("name", "title", "id", "description", "instructions", "note", "notes", "tags"),
         *("icon", "icons", "iconPath", "logoUrl", "provider", "providerUrl", "$schema"),
     }
 )
 """Approval, sign-in and display, which are the editor's."""
+
+LOGIN = {
+    "CLIENT_ID": "client_id",
+    "clientId": "client_id",
+    "CLIENT_SECRET": "client_secret",
+    "clientSecret": "client_secret",
+    "scope": "scopes",
+    "callbackPort": "redirect_port",
+}
+"""What Cursor, Claude Code, Gemini CLI and opencode write into `auth` or `oauth` of a server."""
+LOGIN_DETAILS = frozenset({"client_id", "client_secret", "client_metadata_url", "scopes", "redirect_port"})
 
 TOOL_CHOICES = ("includeTools", "excludeTools", "disabledTools", "enabledTools", "allowedTools", "tools")
 
@@ -86,6 +97,7 @@ def normalise_servers(document: Document, folder: Path) -> list[Path]:
             path = ("mcpServers", name)
             _rename(document, path, entry)
             _leave_out(document, path, entry)
+            _login(document, path, entry)
             _command_list(entry)
             _transport(document, path, entry)
             _enabled(document, path, entry)
@@ -110,18 +122,40 @@ def _rename(document: Document, path: KeyPath, entry: dict[str, Any]) -> None:
 
 
 def _leave_out(document: Document, path: KeyPath, entry: dict[str, Any]) -> None:
-    inert = [key for key in entry if key in INERT]
+    inert = [key for key in entry if key in INERT and not (key == "trust" and isinstance(entry[key], str))]
     for key in inert:
         del entry[key]
     if inert:
         document.notes.append(f"mcpServers.{path[1]}: {', '.join(inert)} left out, they are the editor's own")
     for key in TOOL_CHOICES:
+        if key == "tools" and isinstance(entry.get(key), dict):
+            continue  # the hub's own, by glob
         if key in entry and entry.pop(key) not in ([], ["*"], None):
             document.refuse(
                 (*path, key),
                 f"`{key}` does not belong to a server here",
                 f'write it into a profile, as `tools: {{exclude: ["{path[1]}_…"]}}`',
             )
+
+
+def _login(document: Document, path: KeyPath, entry: dict[str, Any]) -> None:
+    """`oauth: {clientId: …}` is `auth: {client_id: …}` here; of other details the hub finds out itself."""
+    if "oauth" in entry:
+        editor = entry.pop("oauth")
+        if isinstance(editor, dict) and "auth" not in entry:
+            document.places.setdefault((*path, "auth"), document.place((*path, "oauth")))
+            named = {LOGIN.get(key, key): value for key, value in editor.items()}
+            entry["auth"] = {key: value for key, value in named.items() if key in LOGIN_DETAILS}
+            document.notes.append(f"mcpServers.{path[1]}: `oauth` was read as `auth`")
+        else:
+            document.notes.append(
+                f"mcpServers.{path[1]}: oauth left out; hub login {path[1]} asks the server"
+            )
+    elif isinstance(entry.get("auth"), dict):
+        entry["auth"] = {LOGIN.get(key, key): value for key, value in entry["auth"].items()}
+    login = entry.get("auth")
+    if isinstance(login, dict) and isinstance(login.get("scopes"), str):
+        login["scopes"] = login["scopes"].split()
 
 
 def _command_list(entry: dict[str, Any]) -> None:

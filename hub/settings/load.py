@@ -38,6 +38,8 @@ class LoadedSettings:
     notes: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: tuple[Path, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What came from a keyring or a file."""
 
 
 def default_settings_path() -> Path | None:
@@ -82,7 +84,8 @@ def load_settings(
     apply_overrides(document, overrides or {})
     _fill_empty(document)
     _name_keys(document)
-    expand(document, environ, folder)
+    secrets = expand(document, environ, folder)
+    files += secrets.files
     files += ide.normalise_servers(document, folder)
     _resolve_weights(document, folder)
     _resolve_keys_file(document, folder)
@@ -90,7 +93,7 @@ def load_settings(
     settings = _validate(document)
     if document.problems or settings is None:
         raise SettingsError(sorted(document.problems.values(), key=_position), files)
-    return LoadedSettings(settings, path, tuple(document.notes), environ, tuple(files))
+    return LoadedSettings(settings, path, tuple(document.notes), environ, tuple(files), secrets.values)
 
 
 def _read(path: Path) -> str:
