@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from hub.settings.base import Model, Strings
+from hub.settings.oauth import Login
 from hub.settings.observability import Size
 
 SamplingPolicy = Annotated[str, Field(pattern=r"^(client|ask|deny|group:[A-Za-z0-9_][A-Za-z0-9._-]*)$")]
@@ -42,6 +43,8 @@ class McpServerSettings(Model):
     """The address of an HTTP or SSE server."""
     headers: Mapping[str, SecretStr] = Field(default_factory=dict)
     """Sent to that server."""
+    auth: Login = None
+    """How `hub login NAME` logs in: `oauth`, or its details. A server that asks for it needs no word here."""
     disabled: bool = False
     """Keeps the entry, but does not start or reach it."""
     timeout: float = Field(default=60, gt=0)
@@ -63,7 +66,16 @@ class McpServerSettings(Model):
             raise ValueError(f"`type: {self.type}` needs `url`, not `command`")
         if self.url is not None and self.type == "stdio":
             raise ValueError("`type: stdio` needs `command`, not `url`")
+        if self.auth is not None and self.url is None:
+            raise ValueError("`auth` is for servers with a `url`; a program gets secrets in `env`")
+        if self.auth is not None and self.sends_authorization:
+            raise ValueError("`auth` and a header `Authorization` are two answers to one question; keep one")
         return self
+
+    @property
+    def sends_authorization(self) -> bool:
+        """Whether its `headers` hold a credential of the standard kind."""
+        return any(name.lower() == "authorization" for name in self.headers)
 
     @property
     def transport(self) -> Transport:
