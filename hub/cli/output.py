@@ -83,6 +83,7 @@ _STYLES = {
     "failed": "red",
     "restarting": "yellow",
     "needs login": "yellow",
+    "needs login": "yellow",
     "starting": "yellow",
     "fetching": "yellow",
 }
