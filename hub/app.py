@@ -30,6 +30,7 @@ from hub.model_tools import SERVER_NAME as MODEL_TOOLS
 from hub.model_tools import ModelTools
 from hub.model_tools.gateway import GatewayModels
 from hub.model_tools.sampling import Sampling
+from hub.oauth.following import follow_logins
 from hub.requests import RequestMiddleware
 from hub.requests import take as note_record
 from hub.settings import LoadedSettings, Settings
@@ -123,6 +124,8 @@ class Hub:
             self.app = RequestMiddleware(guarded, observe=self.inside.observe, done=self.inside.done)
             watching = asyncio.create_task(self.live.watch(), name="watch settings")
             stack.push_async_callback(_end, watching)
+            logins = asyncio.create_task(follow_logins(self.mcp.try_logins), name="watch logins")
+            stack.push_async_callback(_end, logins)
             log.debug("settings of revision %d are serving", snapshot.revision)
             self._ready = True
             self._stack = stack.pop_all()
