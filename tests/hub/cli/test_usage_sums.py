@@ -157,7 +157,8 @@ def test_a_chart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("width", "left_out"), [(120, set()), (80, {"first", "byte"}), (60, {"first", "byte", "duration"})]
+    ("width", "left_out"),
+    [(120, set()), (80, {"first", "byte"}), (60, {"first", "byte", "duration", "failed"})],
 )
 def test_a_chart_on_a_narrow_terminal(
     width: int, left_out: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -166,15 +167,22 @@ def test_a_chart_on_a_narrow_terminal(
     monkeypatch.setattr(command, "on_terminal", lambda: True)
     monkeypatch.setattr("hub.cli.output.on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(width))
-    total = dict.fromkeys(("tool_calls", "failed", "tokens_cached", "tokens_reasoning", "unpriced"), 0)
-    row = {**total, "name": "one/good", "requests": 1234, "tokens_in": 123456, "tokens_out": 1234}
+    total = dict.fromkeys(("tool_calls", "tokens_cached", "tokens_reasoning", "unpriced"), 0)
+    row = {
+        **total,
+        "name": "one/good",
+        "requests": 1234,
+        "failed": 5,
+        "tokens_in": 123456,
+        "tokens_out": 1234,
+    }
     row |= {"cost": 12.5, "first_byte": 0.5, "duration": 1.25, "estimated": 0}
     rows = [row, {**row, "name": "two", "cost": 6.25}]
     command._print({"by": "model", "since": "2026", "rows": rows, "total": {**row, "name": "total"}})
     out = capsys.readouterr().out
     assert all(len(line.rstrip()) <= width for line in out.splitlines())
     heading, _, body = out.partition("─")
-    words = {"requests", "tokens", "in", "out", "cost", "first", "byte", "duration", "model"}
+    words = {"requests", "failed", "tokens", "in", "out", "cost", "first", "byte", "duration", "model"}
     assert set(heading.split()) == words - left_out
     lines = [line.split() for line in body.splitlines()[1:] if line.strip()]
     assert [line[0] for line in lines] == ["one/good", "two", "total"]
