@@ -24,6 +24,7 @@ from adapters.canonical import (
     ToolCall,
     ToolResult,
 )
+from adapters.citations import in_answer
 from adapters.codec import Reply
 from adapters.joining import joined_turn
 from adapters.losses import Losses
@@ -40,7 +41,7 @@ Json = dict[str, Any]
 
 def encode_response(response: ChatResponse, reply: Reply) -> tuple[Json, Losses]:
     losses = Losses()
-    response = restore_response(response, reply.request)
+    response = in_answer(restore_response(response, reply.request), PROTOCOL)
     legacy = wants_legacy(reply.request)
     out: Json = {
         "id": response.id or f"chatcmpl-{reply.id}",

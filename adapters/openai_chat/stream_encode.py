@@ -36,6 +36,7 @@ from adapters.canonical import (
     Usage,
     UsageUpdate,
 )
+from adapters.citations import in_event
 from adapters.codec import Reply
 from adapters.framing import sse, sse_comment
 from adapters.joining import Apart
@@ -67,7 +68,7 @@ class _Open:
     def __init__(self, skeleton: Part, position: int = 0) -> None:
         self.skeleton = skeleton
         self.position = position
-        """Of a tool call among the calls, of thinking among the thoughts, of an image among the images."""
+        """Of a tool call among the calls, of thinking among the thoughts; of text, how much went before."""
         self.prefix = b""
         """The chunk up to the text of a delta; `suffix` is what follows it."""
         self.suffix = b""
@@ -77,7 +78,7 @@ class _Open:
 
 
 class _ChoiceState:
-    __slots__ = ("apart", "calls", "images", "legacy", "started", "thoughts")
+    __slots__ = ("apart", "calls", "images", "legacy", "started", "thoughts", "written")
 
     def __init__(self) -> None:
         self.apart = Apart()
@@ -85,6 +86,8 @@ class _ChoiceState:
         self.calls = 0
         self.thoughts = 0
         self.images = 0
+        self.written = 0
+        """How many characters of text."""
         self.legacy: int | None = None
 
 
@@ -108,9 +111,21 @@ class ChatStreamEncoder:
         out: list[bytes] = []
         for event in self._restorer.feed(events):
             if not self._over:
+                if type(event) is not PartDelta:
+                    event = in_event(event, PROTOCOL, self._before(event))
                 self.losses.look(event)
                 self._event(event, out)
         return b"".join(out)
+
+    def _before(self, event: StreamEvent) -> int:
+        """Links at the text have their places in the message's whole text: how much of it stood before."""
+        match event:
+            case PartUpdate(index, choice=choice):
+                entry = self._parts.get((choice, index))
+                return entry.position if entry is not None and isinstance(entry.skeleton, Text) else 0
+            case PartStart(choice=choice) if choice in self._choices:
+                return self._choices[choice].written
+        return 0
 
     def _event(self, event: StreamEvent, out: list[bytes]) -> None:
         match event:
@@ -193,6 +208,7 @@ class ChatStreamEncoder:
                 entry.prefix, entry.suffix = self._frame(event.choice, b'{"' + key + b'":', b"}")
                 if isinstance(part, Text):
                     state.apart.text()
+                    entry.position = state.written
                 if isinstance(part, Thinking):
                     entry.position = state.thoughts
                     state.thoughts += 1
@@ -254,6 +270,8 @@ class ChatStreamEncoder:
         if entry is None or not entry.prefix or not event.text:
             return
         entry.sent = True
+        if isinstance(entry.skeleton, Text):
+            self._choices[event.choice].written += len(event.text)
         if isinstance(entry.skeleton, Thinking):
             entry.text.append(event.text)
         elif event.extensions and PROTOCOL in event.extensions:
@@ -295,6 +313,9 @@ class ChatStreamEncoder:
                 whole = replace(thought, text="".join(entry.text))
                 detail = thinking.client_detail(whole, entry.position) | {"index": entry.position}
                 out.append(self._chunk(choice, {"reasoning_details": [detail]}))
+            case Text(extensions=extensions) if "annotations" in extensions.get(PROTOCOL, NO_EXTENSIONS):
+                annotations = _indexed(extensions[PROTOCOL]["annotations"])
+                out.append(self._chunk(choice, {"annotations": annotations}))
             case ToolCall() as call if not entry.sent and call.kind == "function":
                 # a call without arguments: clients parse the text as JSON
                 out.append(entry.prefix + b'"{}"' + entry.suffix)

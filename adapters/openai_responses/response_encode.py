@@ -6,6 +6,7 @@ from typing import Any
 
 from adapters import stop_reasons
 from adapters.canonical import ChatResponse, Opaque, Usage
+from adapters.citations import in_answer
 from adapters.codec import Reply
 from adapters.losses import Losses
 from adapters.openai_responses import compact, envelope, notes
@@ -20,7 +21,7 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any
     if reply.action == compact.ACTION:
         return compact.encode(response, reply, losses), losses
     losses.foreign(response.extensions, notes.PROTOCOL, "")
-    answer = restore_response(response, reply.request)
+    answer = in_answer(restore_response(response, reply.request), notes.PROTOCOL)
     if len(answer.choices) > 1:
         losses.add("n", "choices", "the Responses API gives one answer")
     output: list[dict[str, Any]] = []

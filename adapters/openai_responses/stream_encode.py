@@ -36,6 +36,7 @@ from adapters.canonical import (
     Usage,
     UsageUpdate,
 )
+from adapters.citations import in_event
 from adapters.codec import Reply
 from adapters.framing import sse_comment
 from adapters.joining import Apart
@@ -86,6 +87,8 @@ class ResponsesStreamEncoder:
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
         for event in self._sequencer.feed(self._restorer.feed(self._first_choice(events))):
             if not self._ended:
+                if type(event) is not PartDelta:
+                    event = in_event(event, notes.PROTOCOL)
                 self.losses.look(event)
                 self._event(event)
         return self._emitter.take()
