@@ -113,6 +113,8 @@ class View:
     """Whether clients look for tools."""
     discovery: DiscoverySettings = field(default=LIST_ALL, compare=False, repr=False)
     hidden: tuple[Hidden, ...] = field(default=(), compare=False, repr=False)
+    encoded: dict[str, tuple[int, bytes]] = field(init=False, default_factory=dict, compare=False, repr=False)
+    """Of its lists, the number of definitions and what is sent, once somebody has asked for them."""
 
     def changed_kinds(self, before: View) -> tuple[Kind, ...]:
         """The kinds whose lists a client would find different."""

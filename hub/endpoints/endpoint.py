@@ -28,6 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hub.catalog import View
 from hub.downstream.listing import Kind
+from hub.endpoints import ready
 from hub.endpoints.handlers import Handlers, Servers
 from hub.keys.caller import ANYONE
 from hub.usage.records import ToolSink
@@ -120,6 +121,7 @@ class Endpoint:
         scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
         # With it the session manager lets nobody use a session who did not begin it.
         scope["user"] = _user(scope)
+        send = ready.watching(scope, send)
         session = _session_id(scope)
         if scope["method"] != "GET" or session is None:
             await self._manager.handle_request(scope, receive, send)

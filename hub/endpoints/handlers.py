@@ -8,7 +8,7 @@ in place after they have checked the request.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import mcp_types as types
@@ -24,7 +24,8 @@ from hub.catalog import Item, View, narrow
 from hub.discovery_tools import finder
 from hub.downstream import Caller
 from hub.downstream.errors import DownstreamError
-from hub.endpoints import rewrite
+from hub.downstream.listing import Definition
+from hub.endpoints import ready, rewrite
 from hub.endpoints.account import ToolAccount
 from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern, key_of
 from hub.endpoints.connections import LegacyClient, LegacyClients
@@ -44,6 +45,8 @@ _OWN = "hub"
 _INTRODUCTIONS = ("initialize", "server/discover")
 _MOST_PARTS = 256
 """Views for keys that are kept; there are as many as keys with different limits."""
+_LARGEST_PART_KEPT = 256 * 1024
+"""Bytes of an encoded list of one of these."""
 
 Answer = Coroutine[Any, Any, Mapping[str, Any]]
 Params = Mapping[str, Any]
@@ -160,19 +163,35 @@ class Handlers:
 
     async def _list_tools(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"tools": list(self.view_of(context).listed)}
+        view = self.view_of(context)
+        return self._ready(context, view, "tools", view.listed)
 
     async def _list_prompts(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"prompts": [item.definition for item in self.view_of(context).prompts]}
+        view = self.view_of(context)
+        return self._ready(context, view, "prompts", [item.definition for item in view.prompts])
 
     async def _list_resources(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"resources": list(self.view_of(context).resources)}
+        view = self.view_of(context)
+        return self._ready(context, view, "resources", view.resources)
 
     async def _list_templates(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
-        return {"resourceTemplates": list(self.view_of(context).templates)}
+        view = self.view_of(context)
+        return self._ready(context, view, "resourceTemplates", view.templates)
+
+    def _ready(
+        self, context: Context, view: View, key: str, definitions: Sequence[Definition]
+    ) -> Mapping[str, Any]:
+        """A list that is encoded once for its view, and again when it has got longer or shorter."""
+        count, content = view.encoded.get(key, (-1, b""))
+        if count != len(definitions):
+            content = ready.encoded(definitions)
+            if view is self._view or len(content) <= _LARGEST_PART_KEPT:
+                view.encoded[key] = len(definitions), content
+        mark = ready.put(_scope(context), content)
+        return {key: list(definitions) if mark is None else mark}
 
     async def _call_tool(self, context: Context, params: Params) -> Mapping[str, Any]:
         view = self.view_of(context)
