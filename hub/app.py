@@ -40,6 +40,7 @@ from hub.snapshot import Snapshot, embedded_providers, limit_table
 from hub.sync import LiveSettings
 from hub.usage.endpoint import usage_route
 from hub.usage.writer import UsageWriter, database_url
+from hub.web_search import WebSearch
 from routing.app import chat_app, error_body
 from routing.gate import Gate
 from routing.gateway import Gateway
@@ -198,6 +199,7 @@ class Hub:
             upstream=upstream,
             active_group=lambda: active_group.name,
             sink=self.calls.take,
+            search=WebSearch(self.mcp),
         )
         models = GatewayModels(gateway, lambda: self.live.current, active_group)
         self.model_tools.models = self.sampling.models = models

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from hub.adjustments import changes_of, rules_of
 from hub.settings import LoadedSettings, Problem, Settings, SettingsError
 from hub.settings.balance import AffinitySettings, LimitSettings, SomeTimeoutSettings
-from hub.settings.groups import GroupSettings, TargetSettings
+from hub.settings.groups import EmulateSettings, GroupSettings, TargetSettings
 from hub.settings.groups import Parameters as ParameterSettings
 from hub.settings.known_providers import KNOWN_PROVIDERS
 from hub.settings.providers import ProviderSettings, TlsSettings
@@ -102,7 +102,10 @@ def build_table(
     )
     providers = {name: _provider(name, settings, environ, embedded) for name in wanted}
     prices = Prices(settings)
-    groups = {name: _group(name, group, providers, prices) for name, group in settings.groups.items()}
+    groups = {
+        name: _group(name, group, providers, prices, settings.emulate)
+        for name, group in settings.groups.items()
+    }
     return Table(MappingProxyType(groups), settings.default_group or next(iter(groups), None))
 
 
@@ -167,7 +170,13 @@ def _api_keys(name: str, own: ProviderSettings, environ: Mapping[str, str]) -> t
     return (found,) if found is not None else ()
 
 
-def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider], prices: Prices) -> Group:
+def _group(
+    name: str,
+    group: GroupSettings,
+    providers: Mapping[str, Provider],
+    prices: Prices,
+    emulate: EmulateSettings,
+) -> Group:
     def target(written: TargetSettings) -> Target:
         provider = providers[written.provider]
         price = prices.of(provider, written.model)
@@ -200,6 +209,7 @@ def _group(name: str, group: GroupSettings, providers: Mapping[str, Provider], p
         retry=Retry(group.retry.attempts, group.retry.budget) if group.retry is not None else None,
         rules=rules_of(group, target),
         changes=changes_of(group),
+        emulate=MappingProxyType((group.emulate or emulate).model_dump(exclude_none=True)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from adapters.call_ids import FreshIds, FreshIdsDecoder
-from adapters.canonical import ChatError, ChatResponse, Usage
+from adapters.canonical import ChatError, ChatRequest, ChatResponse, Usage
 from adapters.codec import Reply, StreamDecoder
 from adapters.compat import CallsDecoder, DeclaredTools, response_with_calls
 from adapters.conversation import response_id
@@ -36,6 +36,7 @@ from routing.policy import (
     retry_after,
 )
 from routing.refused import Refused
+from routing.search_tools import RunSearch
 from routing.upstream import Upstream, UpstreamAnswer, UpstreamFault, UpstreamRequest
 from routing.usage import Record, Sink, cost
 
@@ -68,6 +69,8 @@ class Services:
     places: Places
     """Where conversations are."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    search: RunSearch | None = None
+    """Runs a tool of the hub's that stands for a provider's web search; None: groups emulate none."""
 
 
 class Exchange(Inquiry):
@@ -89,6 +92,8 @@ class Exchange(Inquiry):
         self.tries = 0
         self.first_byte: float | None = None
         self.way: Way | None = None
+        self.key = 0
+        """Which of the way's keys it is asked with."""
         self.response_id: str | None = None
         """By which a later request can continue this answer at the one who made it."""
         self._hold: Hold | None = None
@@ -115,11 +120,11 @@ class Exchange(Inquiry):
         return FreshIdsDecoder(decoder, self._fresh_ids()) if self.request().tools else decoder
 
     def _fresh_ids(self) -> FreshIds:
-        return FreshIds(self.request(), self.services.new_id())
+        return FreshIds(self.sent(), self.services.new_id())
 
     def _callable_tools(self) -> DeclaredTools | None:
         """The tools whose calls are looked for in the text of the answer."""
-        return DeclaredTools(self.request()) if self.reads_calls else None
+        return DeclaredTools(self.sent()) if self.reads_calls else None
 
     def note(self, losses: Losses) -> None:
         """For `x-hub-losses`, and for the log: a warning unless the group allows losses."""
@@ -159,7 +164,7 @@ class Exchange(Inquiry):
     async def ask(self, attempt: Attempt, receive: Receive) -> Answer:
         """Raises Refused, Unsupported. Until the answer's end the target counts as busy with it."""
         way, key = attempt
-        self.way = way
+        self.way, self.key = way, key
         request, losses = self.asked(way, key)
         self.losses = ()
         self.note(losses)
@@ -208,6 +213,18 @@ class Exchange(Inquiry):
             if upstream is not None and (answer is None or answer.stream is None):
                 upstream.close()
         return answer
+
+    async def again(self, way: Way, request: ChatRequest) -> UpstreamAnswer:
+        """Ask the same target to go on. Raises Refused, UpstreamFault, AdapterError."""
+        sent, losses = self.asked_again(way, self.key, request)
+        self.note(losses)
+        upstream = self._upstream = await self.services.upstream.send(sent)
+        if 200 <= upstream.status < 300:
+            return upstream
+        try:
+            raise await self._refusal(way, upstream)
+        finally:
+            upstream.close()
 
     def _note_failure(self, hold: Hold, attempt: Attempt, refused: Refused) -> None:
         error, rule = refused.error, refused.rule

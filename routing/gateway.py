@@ -24,9 +24,11 @@ from routing.call import Call
 from routing.exchange import Exchange, Services
 from routing.health import Health
 from routing.plan import Prepared, prepare
-from routing.receive import receive_chat, receive_plain
+from routing.receive import receive_plain
 from routing.receive_embeddings import receive_embeddings
 from routing.resolve import SWITCH, RoutingError, aliases, find_group, known
+from routing.search_tools import RunSearch
+from routing.searching import receive_answer
 from routing.table import Group, Table
 from routing.upstream import Upstream
 from routing.usage import Record, Sink
@@ -70,6 +72,7 @@ class Gateway:
         sink: Sink | None = None,
         keep_alive: float = 15.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        search: RunSearch | None = None,
     ) -> None:
         self.lease = lease
         self._visible = visible
@@ -89,6 +92,7 @@ class Gateway:
             sink=sink,
             places=Places(clock),
             sleep=sleep,
+            search=search,
         )
 
     def prepared(self, table: Table) -> Prepared:
@@ -113,7 +117,7 @@ class Gateway:
             prepared = self.prepared(table)
             match call.route.operation:
                 case "chat" | "compact":
-                    return await self._exchange(prepared, call).run(receive_chat)
+                    return await self._exchange(prepared, call).run(receive_answer)
                 case "count_tokens":
                     return await self._count(self._exchange(prepared, call))
                 case "models":

@@ -8,19 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from adapters.canonical import ChatError, ChatRequest
+from adapters.canonical import ChatError, ChatRequest, ProviderTool
 from adapters.codec import EmbeddingsCodec, Encoded
 from adapters.compat import compat_request
 from adapters.embeddings import EmbeddingRequest
-from adapters.errors import STATUS, Unsupported
+from adapters.errors import STATUS, InvalidRequest, Unsupported
 from adapters.jsontext import dump_bytes
 from adapters.losses import Loss, Losses
 from adapters.peek import Peek, exact, replace_model
 from adapters.places import located
+from adapters.server_search import NAME, SIGNS, Offered, is_search, remembering, with_function
 from routing.adjust import adjust, with_extra_body
 from routing.call import Call
 from routing.facts import Facts
 from routing.plan import GroupPlan, Stage, Way, stages
+from routing.search_tools import searches_itself
 from routing.signs import without_marker
 from routing.upstream import UpstreamRequest
 
@@ -51,6 +53,8 @@ class Inquiry:
         """The rule that held, by its name or number; "": none."""
         self._first_plan = plan
         self._facts: Facts | None = None
+        self.offered: Offered | None = None
+        """With a function in the place of the web search, where the target that is asked now has none."""
 
     @property
     def facts(self) -> Facts:
@@ -82,6 +86,10 @@ class Inquiry:
             document = exact(self.peeked.document, self.call.body)
             self._request = self.call.codec.decode_request(document, self.call.arrival)
         return self._request
+
+    def sent(self) -> ChatRequest:
+        """What the target that is asked now is to answer."""
+        return self.offered.request if self.offered is not None else self.request()
 
     def embedding_request(self) -> EmbeddingRequest:
         """As the client sent it. Raises InvalidRequest, Unsupported."""
@@ -121,7 +129,32 @@ class Inquiry:
 
     def passes_through(self, way: Way) -> bool:
         return way.codec is self.call.codec and not (
-            self.is_chat and (way.adjustment is not None or self.reads_calls or self.has_marker)
+            self.is_chat
+            and (
+                way.adjustment is not None
+                or self.reads_calls
+                or self.has_marker
+                or self._has_searched
+                or self._emulates(way)
+            )
+        )
+
+    @property
+    def _has_searched(self) -> bool:
+        """Whether earlier turns have searches that the hub ran: the provider cannot read them."""
+        return bool(self.plan.group.emulate) and any(sign in self.call.body for sign in SIGNS)
+
+    def _emulates(self, way: Way) -> bool:
+        """Whether the hub runs the searches of this request."""
+        if NAME not in self.plan.group.emulate or self.call.route.operation != "chat":
+            return False
+        try:
+            tools = self.request().tools
+        except InvalidRequest:
+            return False
+        return any(
+            isinstance(tool, ProviderTool) and is_search(tool) and not searches_itself(way, tool.protocol)
+            for tool in tools
         )
 
     @property
@@ -136,8 +169,17 @@ class Inquiry:
 
     def asked(self, way: Way, key: int) -> Asked:
         """Raises InvalidRequest; Unsupported also for losses where the group refuses them."""
+        self.offered = None
         if self.passes_through(way):
             return Asked(self._forward(way, key), Losses())
+        if self._emulates(way):
+            self.offered = with_function(self.request())
+        return self._convert(way, key)
+
+    def asked_again(self, way: Way, key: int, request: ChatRequest) -> Asked:
+        """For the next part of an answer in which the target has searched. Raises as `asked`."""
+        assert self.offered is not None
+        self.offered = replace(self.offered, request=request, losses=Losses())
         return self._convert(way, key)
 
     def _forward(self, way: Way, key: int) -> UpstreamRequest:
@@ -160,6 +202,8 @@ class Inquiry:
     def _convert(self, way: Way, key: int) -> Asked:
         """The request in the target's protocol."""
         encoded = self._encoded(way)
+        if self.offered is not None:
+            encoded.losses.extend(self.offered.losses)
         encoded = replace(encoded, losses=located(encoded.losses, self.call.codec.name))
         if len(encoded.losses) and self.plan.group.losses == "refuse":
             raise Unsupported(_refusal(self.plan.group.name, way, encoded.losses))
@@ -173,7 +217,9 @@ class Inquiry:
     def _encoded(self, way: Way) -> Encoded:
         if not self.is_chat and isinstance(way.codec, EmbeddingsCodec):
             return way.codec.encode_embedding_request(self.embedding_request(), way.target_model(self.model))
-        request = self.request()
+        request = self.sent()
+        if self.offered is None and self._has_searched:
+            request = remembering(request)
         if self.has_marker:
             request = without_marker(request)
         if way.adjustment is not None:

@@ -94,25 +94,28 @@ async def _whole(
         exchange.record(upstream.status)
         return json_answer(upstream.status, exchange.head(upstream.headers), body)
     response = exchange.response(way, exact(document, body))
-    exchange.usage = _usage_in(exchange, response)
+    exchange.usage = usage_in(exchange, response)
     if as_stream:
         return _replayed(exchange, upstream, response)
-    return _encoded(exchange, upstream, response)
+    return encoded(exchange, upstream, response)
 
 
-def _usage_in(exchange: Exchange, response: ChatResponse) -> Usage:
+def usage_in(exchange: Exchange, response: ChatResponse) -> Usage:
     return response.usage or estimate.usage(exchange, estimate.of_response(response))
 
 
 def _usage_of(exchange: Exchange, way: Way, document: dict[str, object]) -> Usage | None:
     try:
-        return _usage_in(exchange, way.codec.decode_response(document))
+        # A codec from elsewhere may read usage only with the rest of the answer.
+        reads_usage = getattr(way.codec, "decode_usage", None)
+        usage: Usage | None = reads_usage(document) if reads_usage is not None else None
+        return usage or usage_in(exchange, way.codec.decode_response(document))
     except Exception:  # what passes through need not be understood
         log.debug("no usage read from an answer of %s", way.label.decode(), exc_info=True)
         return None
 
 
-def _encoded(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
+def encoded(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
     document, losses = exchange.call.codec.encode_response(response, exchange.reply())
     exchange.note(losses)
     body = dump_bytes(document)
@@ -124,7 +127,7 @@ def _encoded(exchange: Exchange, upstream: UpstreamAnswer, response: ChatRespons
 def _replayed(exchange: Exchange, upstream: UpstreamAnswer, response: ChatResponse) -> Answer:
     encoder = exchange.call.codec.stream_encoder(exchange.reply())
     body = encoder.encode(replay(response))
-    _note_losses(exchange, encoder)
+    note_losses(exchange, encoder)
     exchange.bytes_out = len(body)
     exchange.record(200, stream=True)
     content_type = exchange.call.stream_type.encode()
@@ -142,8 +145,8 @@ async def _assembled(exchange: Exchange, way: Way, upstream: UpstreamAnswer) -> 
     response = assembler.response
     if response is None:
         raise exchange.failed(assembler.error or broken_stream())
-    exchange.usage = _usage_in(exchange, response)
-    return _encoded(exchange, upstream, response)
+    exchange.usage = usage_in(exchange, response)
+    return encoded(exchange, upstream, response)
 
 
 # ---------------------------------------------------------------- streams
@@ -164,9 +167,9 @@ async def _streamed(
     else:
         content_type = exchange.call.stream_type
         encoder = client.stream_encoder(exchange.reply())
-        events, broken = _looked_through(exchange, begun.events or _ALIVE)
+        events, broken = looked_through(exchange, begun.events or _ALIVE)
         data = encoder.encode(events)
-        _note_losses(exchange, encoder)  # those that are known already stand in the header
+        note_losses(exchange, encoder)  # those that are known already stand in the header
         opened = _Opened(data, broken, begun.ended)
         stream = _convert(exchange, upstream, opened, decoder, encoder)
     head = [(b"content-type", header_value(content_type)), *STREAM_HEADERS, *exchange.head(upstream.headers)]
@@ -240,7 +243,7 @@ class _Opened(NamedTuple):
     ended: bool
 
 
-def _note_losses(exchange: Exchange, encoder: StreamEncoder) -> None:
+def note_losses(exchange: Exchange, encoder: StreamEncoder) -> None:
     """What the encoder found since the last time; a codec from elsewhere may not collect any."""
     losses = getattr(encoder, "losses", None)
     if isinstance(losses, StreamLosses):
@@ -264,14 +267,14 @@ async def _convert(
             if ended or error is not None:
                 return
             events, ended = await _next_events(exchange, upstream, decoder)
-            events, error = _looked_through(exchange, events)
+            events, error = looked_through(exchange, events)
             data = encoder.encode(events)
     except (GeneratorExit, asyncio.CancelledError):
         error, exchange.error_kind = "the client went away", CLIENT_GONE_KIND
         raise
     finally:
         upstream.close()
-        _note_losses(exchange, encoder)
+        note_losses(exchange, encoder)
         if exchange.usage is None and exchange.services.sink is not None:
             exchange.usage = estimate.usage(exchange, -(-exchange.text_out // tokens.BYTES_PER_TOKEN))
         exchange.record(200, stream=True, error=error)
@@ -294,7 +297,7 @@ async def _next_events(
         return (Failure(ChatError("internal", "the hub failed to read the upstream's stream", 500)),), True
 
 
-def _looked_through(
+def looked_through(
     exchange: Exchange, events: Iterable[StreamEvent]
 ) -> tuple[Iterable[StreamEvent], str | None]:
     """Usage noted; the text of a failure redacted, and told."""

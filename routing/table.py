@@ -14,6 +14,7 @@ from routing.changes import NO_CHANGES, Changes
 from routing.rules import Rule
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_NOTHING_EMULATED: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ class Group:
     """Who answers, by facts of the request. The first that holds counts, and stands before `models`."""
     changes: Changes = NO_CHANGES
     """What is changed in requests besides parameters."""
+    emulate: Mapping[str, str] = field(default_factory=lambda: _NOTHING_EMULATED)
+    """`web_search` -> the hub's tool that serves targets which have no such tool of their own."""
 
     def all_targets(self) -> Iterator[Target]:
         yield from self.targets

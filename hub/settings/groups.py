@@ -54,6 +54,14 @@ class TargetSettings(Adjusted):
     """In place of the group's and the provider's."""
 
 
+class EmulateSettings(Model):
+    """MCP tools that stand for tools which a provider runs itself, on targets that have none."""
+
+    web_search: str | None = Field(default=None, min_length=1)
+    """The public name (`server_tool`) of a tool that searches the web, for Anthropic's and OpenAI's
+    `web_search` and Gemini's `googleSearch`."""
+
+
 class GroupSettings(Adjusted):
     """A name that chat clients use for one or more targets.
 
@@ -89,6 +97,8 @@ class GroupSettings(Adjusted):
     log as well; `refuse` answers such a request with an error and sends nothing."""
     description: str | None = None
     """Shown by `hub groups`."""
+    emulate: EmulateSettings | None = None
+    """MCP tools that stand for tools of a provider; in place of the file's own `emulate`."""
     tool_repair: bool = False
     """Make calls of tools that the model writes as text into calls."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from hub.settings.groups import GroupSettings
+from hub.settings.groups import EmulateSettings, GroupSettings
 from hub.settings.keys import KeySettings
 from hub.settings.mcp import DiscoverySettings, McpServerSettings, ProfileSettings
 from hub.settings.observability import LogSettings, RecorderSettings, TelemetrySettings
@@ -37,6 +37,8 @@ class Settings(DiscoverySettings):
     A text is short for `key` alone, and a list names them `key-1`, `key-2` and so on."""
     model_tools: bool = True
     """Offer the groups as MCP tools too, on `/mcp` and in profiles: `ask_{group}`, `compare_models`, …."""
+    emulate: EmulateSettings = EmulateSettings()
+    """MCP tools that stand for tools of a provider, such as web search, on targets that have none."""
     default_group: str | None = None
     """The group of requests that name none; absent: the first one."""
     log: LogSettings = LogSettings()

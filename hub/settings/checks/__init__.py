@@ -25,6 +25,7 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     providers.headers,
     names.references,
     names.sampling_groups,
+    names.emulated_tools,
     groups.used_groups,
     names.default_group,
     safety.keys,

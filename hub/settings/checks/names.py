@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from hub.settings.checks.words import PATH_NAME, TOOL_PREFIX, repaired
 from hub.settings.document import Document
+from hub.settings.problems import KeyPath
 from hub.settings.words import nearest_hint
 
 RESERVED_GROUP_NAMES = frozenset(
@@ -78,6 +79,21 @@ def sampling_groups(document: Document, environ: Mapping[str, str]) -> None:
         if group is not None and group != policy and group not in groups:
             hint = nearest_hint(group, groups) or "there are no `groups`"
             document.refuse(("mcpServers", name, "sampling"), f"unknown group `{group}`", hint)
+
+
+def emulated_tools(document: Document, environ: Mapping[str, str]) -> None:
+    """That a tool's server exists: which tools it has, only it knows."""
+    servers = document.section("mcpServers")
+    entries: list[tuple[KeyPath, object]] = [(("emulate",), document.section("emulate"))]
+    for name, group in document.section("groups").items():
+        entries.append(
+            (("groups", name, "emulate"), group.get("emulate") if isinstance(group, dict) else None)
+        )
+    for path, entry in entries:
+        for kind, tool in entry.items() if isinstance(entry, dict) else ():
+            if isinstance(tool, str) and not any(tool.startswith(f"{server}_") for server in servers):
+                hint = "write it as `hub tools` shows it: SERVER_TOOL"
+                document.refuse((*path, kind), f"no MCP server has the tool `{tool}`", hint)
 
 
 def default_group(document: Document, environ: Mapping[str, str]) -> None:

@@ -35,6 +35,19 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "groups: &a\n  b: *a\n",
         "an alias stands inside of what it repeats at groups.b (line 1)",
     ),
+    (
+        "emulated by a tool of no server",
+        "emulate: {web_search: brave_search}\nmcpServers:\n  files: {command: x}\n",
+        "no MCP server has the tool `brave_search` at emulate.web_search (line 1): "
+        "write it as `hub tools` shows it: SERVER_TOOL",
+    ),
+    (
+        "emulated by a tool of no server, in a group",
+        "groups:\n  g: {model: m, provider: ollama, emulate: {web_search: files}}\n"
+        "mcpServers:\n  files: {command: x}\n",
+        "no MCP server has the tool `files` at groups.g.emulate.web_search (line 2): "
+        "write it as `hub tools` shows it: SERVER_TOOL",
+    ),
     # --- unknown keys
     (
         "unknown key",
