@@ -3,7 +3,8 @@
 `thinking` and `redacted_thinking` are the only blocks with a slot that clients send back as it is. So a
 call's signature (Gemini signs calls) travels in a `redacted_thinking` block of its own, and the id of a
 foreign thought (OpenAI's reasoning items have one) beside its signature. Both stand in the origin of the
-wrapped signature: `gemini#toolu_1`, `openai-responses@rs_1`.
+wrapped signature: `gemini#toolu_1`, `openai-responses@rs_1`. Where a thought without a signature stands
+right before the call, its `signature` takes the call's: some clients drop `redacted_thinking`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def attach(parts: list[Part]) -> list[Part]:
         if isinstance(part, Thinking) and part.signature and _CALL in part.signature.origin:
             origin, _, call_id = part.signature.origin.partition(_CALL)
             marked[call_id] = Signature(part.signature.value, origin)
+            if not part.redacted:
+                kept.append(replace(part, signature=None))
         else:
             kept.append(part)
     if not marked:

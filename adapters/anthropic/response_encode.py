@@ -46,7 +46,10 @@ def encode_response(response: ChatResponse, reply: Reply) -> tuple[dict[str, Any
     apart = Apart()
     for index, part in enumerate(choice.parts):
         part = in_words(part, apart, place(0, index), losses)
-        content += encode_part(part, place(0, index), f"toolu_{reply.id}{index}", losses)
+        blocks = encode_part(part, place(0, index), f"toolu_{reply.id}{index}", losses)
+        if len(blocks) > 1 and content and takes_signature(content[-1]):
+            content[-1]["signature"] = blocks.pop(0)["data"]
+        content += blocks
     if response.usage is not None:
         losses.foreign(response.usage.extensions, PROTOCOL, "usage")
     has_calls = any(isinstance(part, ToolCall) for part in choice.parts)
@@ -126,6 +129,11 @@ def _call(part: ToolCall, where: str, minted: str, losses: Losses) -> list[Block
         value = {INVALID_JSON: part.arguments}
     block = {"type": "tool_use", "id": call_id, "name": part.name, "input": value, **fields(part.extensions)}
     return [*call_signature(part, call_id), block]
+
+
+def takes_signature(block: Block) -> bool:
+    """Whether it is a thought without one, so that the call behind it may use the slot."""
+    return block["type"] == "thinking" and not block["signature"]
 
 
 def call_signature(part: ToolCall, call_id: str) -> list[Block]:

@@ -79,6 +79,7 @@ class MessagesStreamEncoder:
         "_started",
         "_tier",
         "_usage",
+        "_waits",
         "losses",
     )
 
@@ -98,6 +99,8 @@ class MessagesStreamEncoder:
         self._tier: str | None = None
         self._extra: dict[str, Any] = {}
         self._has_calls = self._started = self._over = False
+        self._waits = False
+        """A thought without a signature has ended, its block has not: the next call may sign it."""
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
         out: list[bytes] = []
@@ -137,6 +140,7 @@ class MessagesStreamEncoder:
             case KeepAlive():
                 out.append(_PING)
             case Failure():
+                self._settle(None, out)
                 self._over = True
                 out.append(sse(dump_bytes(error_body(event.error)), "error"))
 
@@ -163,6 +167,7 @@ class MessagesStreamEncoder:
         self._send("message_start", {"message": message}, out)
 
     def _end(self, event: StreamEnd, out: list[bytes]) -> None:
+        self._settle(None, out)
         self._over = True
         finish = self._finish or FinishReason("other")
         known = {"container": self._extra.pop("container")} if "container" in self._extra else {}
@@ -180,6 +185,8 @@ class MessagesStreamEncoder:
     def _start_part(self, event: PartStart, out: list[bytes]) -> None:
         part = event.part
         self._part, self._signature = part, None
+        if not isinstance(part, ToolCall):
+            self._settle(None, out)
         match part:
             case Text() | Refusal():
                 self._apart.text()
@@ -218,11 +225,28 @@ class MessagesStreamEncoder:
         self._index += 1
         self._block = ""
 
+    def _settle(self, signature: str | None, out: list[bytes]) -> bool:
+        """End the block of a thought that waits; whether it took the signature."""
+        if not self._waits:
+            return False
+        self._waits = False
+        if signature is not None:
+            self._sign(signature, out)
+        self._close(out)
+        return signature is not None
+
+    def _sign(self, value: str, out: list[bytes]) -> None:
+        delta = {"type": "signature_delta", "signature": value}
+        self._send("content_block_delta", {"index": self._index, "delta": delta}, out)
+
     def _start_call(self, part: ToolCall, number: int, out: list[bytes]) -> None:
         self._has_calls = True
         call_id = part.id or f"toolu_{self._reply.id}{number}"
         self._part = ToolCall(call_id, part.name, kind=part.kind)
-        for block in call_signature(part, call_id):
+        signed = call_signature(part, call_id)
+        if self._settle(signed[0]["data"] if signed else None, out):
+            signed = []
+        for block in signed:
             self._open("", block, out)
             self._close(out)
         block = {"type": "tool_use", "id": call_id, "name": part.name, "input": {}, **fields(part.extensions)}
@@ -275,9 +299,10 @@ class MessagesStreamEncoder:
                 self._block = ""
                 return
             case "thinking" if signature is not None:
-                value = thought_slot(replace(part, signature=signature))
-                delta = {"type": "signature_delta", "signature": value}
-                self._send("content_block_delta", {"index": self._index, "delta": delta}, out)
+                self._sign(thought_slot(replace(part, signature=signature)), out)
+            case "thinking":
+                self._waits, self._block = True, ""
+                return
             case "tool_use" if isinstance(part, ToolCall) and part.kind == "custom":
                 out.append(self._delta_bytes('"}'))
         self._close(out)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from adapters.canonical import Thinking, ToolCall
+from adapters.canonical import ChatResponse, Choice, FinishReason, Signature, Thinking, ToolCall
 from adapters.codec import Encoded
 from adapters.registry import codec
+from adapters.replay import replay
 from tests.adapters.matrix import sdk
-from tests.adapters.matrix.cases import PAIRS, PROTOCOLS, arrival, case, cases_with
+from tests.adapters.matrix.cases import PAIRS, PROTOCOLS, arrival, case, cases_with, reply
 from tests.adapters.matrix.convert import assembled, outcome, plain
 from tests.adapters.matrix.echo import next_request
 
@@ -87,3 +88,36 @@ def test_every_answer_can_be_sent_back(client: str, made_by: str, feature: str) 
     for target in PROTOCOLS:
         sent = codec(target).encode_request(request, case(target, "tools").target)
         assert not sdk.request_errors(target, plain(sent.body)), target
+
+
+@pytest.mark.parametrize("source", ["answer", "stream"])
+def test_an_unsigned_thought_carries_the_signature_of_its_call_for_anthropic_clients(source: str) -> None:
+    """Some of them send `thinking` blocks back as they were, and drop `redacted_thinking`."""
+    said = ChatResponse(
+        "x",
+        "m",
+        (
+            Choice(
+                (
+                    Thinking("Hm."),
+                    ToolCall(
+                        "call_1", "weather", '{"city":"Oslo"}', signature=Signature("Z2VtaW5p", "gemini")
+                    ),
+                ),
+                FinishReason("tool_calls"),
+            ),
+        ),
+    )
+    mine = codec("anthropic")
+    if source == "answer":
+        answer: Any = plain(mine.encode_response(said, reply("anthropic", "tools"))[0])
+    else:
+        encoder = mine.stream_encoder(reply("anthropic", "tools", stream=True))
+        answer = sdk.rebuilt("anthropic", b"".join(encoder.encode([event]) for event in replay(said)))
+    assert [block["type"] for block in answer["content"]] == ["thinking", "tool_use"]
+    body = next_request("anthropic", case("anthropic", "tools").request or {}, answer)
+    request = mine.decode_request(plain(body), arrival("anthropic"))
+    parts = [part for message in request.messages for part in message.parts]
+    assert [part for part in parts if isinstance(part, Thinking)][-1].signature is None
+    sent = codec("gemini").encode_request(request, case("gemini", "call_signature").target)
+    assert str(plain(sent.body)).count("Z2VtaW5p") == 1
