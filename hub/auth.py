@@ -8,6 +8,7 @@ object (`_Rules`), since this runs for every request.
   The MCP specification asks for both (basic/transports, "Security Warning").
 - With keys, of the settings or of `hub keys`, everything but `/healthz` asks for one, in the places where
   the clients of the chat protocols and MCP put it. Without them any credential is ignored.
+- With `oauth` under `server`, an access token of that authorization server will do in place of a key.
 - What a key may reach is told by the path as far as it can be; its limits count here for chat, and in
   `hub.endpoints` for tools.
 - The credential is removed before the app sees the request, so that it can reach no upstream, no MCP
@@ -30,13 +31,15 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hub import cors
+from hub import cors, tokens
 from hub.keys.caller import ANYONE, CALLER, Caller
 from hub.keys.meters import Meters
 from hub.keys.ring import KeyRing
 from hub.keys.store import NOTHING, Stored
 from hub.keys.words import refusal_of
+from hub.requests import REQUEST
 from hub.settings.model import Settings
+from hub.settings.oauth import TokenSettings
 
 __all__ = ["ANYONE", "CALLER", "AuthMiddleware", "Caller", "Refusal", "plain_error_body"]
 
@@ -62,6 +65,10 @@ class Refusal:
     message: str
     retry_after: float | None = None
     """Seconds."""
+    challenge: str = 'Bearer realm="hub"'
+    """What goes with a 401, and with a token that lacks something."""
+    key: str = ""
+    """The name of the key that is good, but not for this."""
 
 
 def plain_error_body(path: str, status: int, kind: RefusalKind, message: str) -> tuple[str, bytes]:
@@ -105,6 +112,7 @@ class AuthMiddleware:
         self._error_body = error_body
         self._meters = meters or Meters()
         self._now = now
+        self._tokens = tokens.AccessTokens(now)
         self._rules = self._rules_now(None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +128,13 @@ class AuthMiddleware:
                 await cors.answer_preflight(scope, origin, send)
                 return
             send = cors.readable_by(origin, send)
+        oauth = rules.settings.server.oauth
+        if wrong_place is None and oauth is not None and _asks_for_metadata(scope):
+            await _send_json(send, tokens.metadata_document(oauth))
+            return
         answer = wrong_place or _identify(rules, request, self._now)
+        if isinstance(answer, Refusal) and answer.status == 401 and oauth is not None:
+            answer = await self._by_token(rules, oauth, request, answer)
         if isinstance(answer, Caller):
             await self._serve(answer, scope, receive, send)
         elif scope["type"] == "websocket":
@@ -128,6 +142,23 @@ class AuthMiddleware:
             await send({"type": "websocket.close", "code": 1008, "reason": answer.message[:100]})
         else:
             await self._refuse(answer, scope["path"], send)
+
+    async def _by_token(
+        self, rules: _Rules, oauth: TokenSettings, request: _Request, refusal: Refusal
+    ) -> Caller | Refusal:
+        """Whose access token it is, where what was sent is no key of the hub."""
+        found = await self._tokens.find(oauth, request.bearer) if request.bearer else None
+        if isinstance(found, Caller):
+            return _out_of_bounds(rules, found, request.path) or found
+        if isinstance(found, tokens.Missing):
+            message = f"this token lacks the scope {' '.join(found.scopes)}"
+            challenge = tokens.challenge(oauth, given=True, missing=found.scopes)
+            return Refusal(403, "permission", message, challenge=challenge)
+        challenge = tokens.challenge(oauth, given=bool(request.bearer))
+        message = refusal.message
+        if request.bearer and request.bearer.count(b".") == 2:
+            message = f"this token is not good here: expired, or not made by {oauth.issuer} for this hub"
+        return Refusal(401, "authentication", message, challenge=challenge)
 
     def _rules_now(self, rules: _Rules | None) -> _Rules:
         settings = self._settings()
@@ -139,7 +170,8 @@ class AuthMiddleware:
     async def _serve(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         meter = caller.meter if _is_metered(scope) else None
         if meter is not None and (exceeded := meter.enter()) is not None:
-            await self._refuse(Refusal(*refusal_of(caller.name, exceeded)), scope["path"], send)
+            refusal = Refusal(*refusal_of(caller.name, exceeded), key=caller.name)
+            await self._refuse(refusal, scope["path"], send)
             return
         scope.setdefault("state", {})["caller"] = caller
         token = CALLER.set(caller)
@@ -151,15 +183,29 @@ class AuthMiddleware:
                 meter.leave()
 
     async def _refuse(self, refusal: Refusal, path: str, send: Send) -> None:
+        if refusal.key and (request := REQUEST.get()) is not None:
+            request.key = refusal.key
         error_body = OWN_ERROR_BODIES.get(path.lstrip("/").partition("/")[0], self._error_body)
         content_type, body = error_body(path, refusal.status, refusal.kind, refusal.message)
         headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-        if refusal.status == 401:
-            headers.append((b"www-authenticate", b'Bearer realm="hub"'))
+        if refusal.status == 401 or "error=" in refusal.challenge:
+            headers.append((b"www-authenticate", refusal.challenge.encode()))
         if refusal.retry_after is not None:
             headers.append((b"retry-after", str(max(1, math.ceil(refusal.retry_after))).encode()))
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _asks_for_metadata(scope: Scope) -> bool:
+    return scope.get("method") == "GET" and (
+        scope["path"] == tokens.WELL_KNOWN or scope["path"].startswith(f"{tokens.WELL_KNOWN}/mcp")
+    )
+
+
+async def _send_json(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _is_metered(scope: Scope) -> bool:
@@ -202,18 +248,22 @@ class _Rules:
 class _Request:
     """What matters of a request here. Making it takes the credentials off the scope."""
 
-    __slots__ = ("credentials", "host_names", "origins", "path")
+    __slots__ = ("bearer", "credentials", "host_names", "origins", "path")
 
     def __init__(self, scope: Scope) -> None:
         self.path: str = scope["path"]
         self.host_names: list[str] = []
         self.origins: list[str] = []
         self.credentials: list[bytes] = []
+        self.bearer = b""
+        """Of the header alone: an access token must not stand in a URL (RFC 6750, section 2.3)."""
         headers = []
         for header in scope["headers"]:
             name, value = header
             if name in CREDENTIAL_HEADERS:
                 self.credentials.append(_credential(name, value))
+                if name == b"authorization":
+                    self.bearer = self.credentials[-1]
                 if name == TELLING_HEADER:
                     headers.append((name, b""))
                 continue
@@ -242,7 +292,8 @@ def _wrong_place(rules: _Rules, request: _Request) -> Refusal | None:
 
 def _identify(rules: _Rules, request: _Request, now: Callable[[], float]) -> Caller | Refusal:
     """Who it is, or the refusal of one without a key, or beyond what the key is for."""
-    if not rules.ring.is_needed or request.path in OPEN_PATHS:
+    needed = rules.ring.is_needed or rules.settings.server.oauth is not None
+    if not needed or request.path in OPEN_PATHS:
         return ANYONE
     grant = rules.ring.find(request.credentials)
     if grant is None:
@@ -275,6 +326,7 @@ def _out_of_bounds(rules: _Rules, caller: Caller, path: str) -> Refusal | None:
         "permission",
         f"the key `{caller.name}` may not use {what}; whoever made it can see what it may: "
         f"`hub keys show {caller.name}`",
+        key=caller.name,
     )
 
 
@@ -339,7 +391,7 @@ def _wrong_key(ring: KeyRing, *, given: bool) -> Refusal:
 def _expired(name: str, moment: float) -> Refusal:
     when = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
     message = f"the key `{name}` expired on {when}; ask for a new one (`hub keys rotate {name}`)"
-    return Refusal(401, "authentication", message)
+    return Refusal(401, "authentication", message, key=name)
 
 
 def _bare(host: str) -> str:

@@ -26,7 +26,7 @@ _SANE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 class Request:
     """One request, while it is answered."""
 
-    __slots__ = ("headers", "id", "method", "observation", "path", "record", "started", "status")
+    __slots__ = ("headers", "id", "key", "method", "observation", "path", "record", "started", "status")
 
     def __init__(self, id: str, method: str, path: str) -> None:  # noqa: A002 - the field's name
         self.id = id
@@ -35,6 +35,8 @@ class Request:
         self.started = time.perf_counter()
         self.status = 0
         """0: nothing has been answered yet."""
+        self.key = ""
+        """The name of the hub's key, where the request was refused for what the key is not for."""
         self.record: Record | None = None
         """What the gateway says of it; None for what is no chat, or has got no further than the door."""
         self.observation: Observation | None = None

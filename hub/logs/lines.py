@@ -89,6 +89,7 @@ def of_other(request: Request) -> Line:
     ) | _told(
         request=request.id,
         kind="http",
+        key=request.key,
         method=request.method,
         path=request.path[:500],
         status=request.status,

@@ -88,6 +88,36 @@ async def test_a_chat_is_one_line_and_so_is_a_refusal(
     assert "hub.access" not in said.getvalue()
 
 
+async def test_who_is_refused_at_the_door_is_told(tmp_path: Path, make: Callable[..., LogPipeline]) -> None:
+    """Without the key itself, and without a name where the key is nobody's."""
+    pipeline = make()
+    keys = {"narrow": "narrow-key-0123456789", "few": "few-key-0123456789", "old": "old-key-0123456789"}
+    async with scripted(by_model()) as upstream:
+        document = settings(upstream.url)
+        document["keys"] = {
+            "narrow": {"key": keys["narrow"], "groups": []},
+            "few": {"key": keys["few"], "rpm": 1},
+            "old": {"key": keys["old"], "expires": "2020-01-01"},
+        }
+        async with serving(tmp_path, document, pipeline) as hub:
+            for key in (keys["few"], keys["few"], keys["narrow"], keys["old"], "somebody-else"):
+                await hub.client.post(
+                    f"{hub.url}/g/v1/chat/completions",
+                    json={"messages": [{"role": "user", "content": "hi"}]},
+                    headers={"authorization": f"Bearer {key}"},
+                )
+    pipeline.close()
+    found = [line for line in lines(tmp_path / "hub.jsonl") if line["logger"] == "hub.access"]
+    assert [(line["kind"], line["status"], line.get("key")) for line in found] == [
+        ("chat", 200, "few"),
+        ("http", 429, "few"),
+        ("http", 403, "narrow"),
+        ("http", 401, "old"),
+        ("http", 401, None),
+    ]
+    assert not any(key in (tmp_path / "hub.jsonl").read_text() for key in keys.values())
+
+
 def test_an_event_has_the_id_of_its_request_and_no_secret(
     tmp_path: Path, make: Callable[..., LogPipeline], said: io.StringIO
 ) -> None:
