@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, nullcontext
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,17 +34,21 @@ from hub.model_tools.sampling import Sampling
 from hub.oauth.following import follow_logins
 from hub.requests import RequestMiddleware
 from hub.requests import take as note_record
+from hub.scrub import scrubber_of
 from hub.settings import LoadedSettings, Settings
 from hub.settings.checks import is_loopback
 from hub.settings.mcp import DiscoverySettings
 from hub.snapshot import Snapshot, embedded_providers, limit_table
+from hub.state_folder import state_folder
 from hub.sync import LiveSettings
+from hub.trust.endpoint import trust_routes
 from hub.usage.endpoint import usage_route
 from hub.usage.writer import UsageWriter, database_url
 from hub.web_search import WebSearch
 from routing.app import chat_app, error_body
 from routing.gate import Gate
 from routing.gateway import Gateway
+from routing.lean_upstream import LeanUpstream
 from routing.table import Table
 from routing.upstream import AiohttpUpstream, Upstream, UpstreamAnswer, UpstreamRequest
 
@@ -80,6 +85,7 @@ class Hub:
             sink=self.calls.take_tool,
             guard=False,  # AuthMiddleware checks Host and Origin
             watch=self.inside,
+            trust_folder=state_folder() / "trust",
         )
         self.model_tools = ModelTools()
         self.mcp.add_virtual_server(MODEL_TOOLS, self.model_tools)
@@ -94,6 +100,7 @@ class Hub:
         if pipeline is not None:
             self.calls.tell(pipeline.take, pipeline.take)
         self._key_file = KeyFile()
+        self._key_place: _KeyPlace | None = None
         self._stack = AsyncExitStack()
         self._active_group: ActiveGroup | None = None
         self._ready = self._draining = False
@@ -113,7 +120,7 @@ class Hub:
             snapshot = await self.live.start()
             self.usage.start()
             self.meters.use_store(self.usage.spent)
-            upstream = self.inside.upstream(_Patient(AiohttpUpstream(), self.embedded))
+            upstream = self.inside.upstream(_Patient(self._upstream_client(), self.embedded))
             stack.push_async_callback(upstream.close)
             guarded = AuthMiddleware(
                 self._rooms(upstream),
@@ -153,6 +160,9 @@ class Hub:
 
     async def _apply_tools(self, new: Snapshot, old: Snapshot | None) -> None:
         settings = new.settings
+        path = new.loaded.path
+        self.mcp.audit.follow(settings.audit, scrubber_of(new.loaded).text)
+        self.mcp.warden.follow(str(path.resolve()) if path is not None else "")
         offered = self.model_tools.offer(new.table.groups.values() if settings.model_tools else ())
         if (
             old is None
@@ -171,13 +181,23 @@ class Hub:
     async def _follow_usage(self, new: Snapshot, old: Snapshot | None) -> None:
         self.usage.apply(new.settings.usage)
 
+    # ------------------------------------------------------------ upstream
+
+    def _upstream_client(self) -> Upstream:
+        """The lean one goes to aiohttp's with what it leaves to it, and with all if the settings say so."""
+        return LeanUpstream(
+            AiohttpUpstream(), lambda: self.live.current.settings.server.upstream_client == "auto"
+        )
+
     # ------------------------------------------------------------ keys
 
     def _stored_keys(self, settings: Settings) -> Stored:
         """The keys of `hub keys`. Where the network can reach the hub, a file that is gone lets nobody in."""
-        server = settings.server
-        stored = self._key_file.current(server.stored_keys)
-        if stored.exists or server.allow_no_keys or settings.keys or is_loopback(server.host):
+        known = self._key_place
+        if known is None or known.settings is not settings:
+            known = self._key_place = _KeyPlace.of(settings)
+        stored = self._key_file.current(known.path)
+        if stored.exists or known.may_be_gone:
             return stored
         return NO_KEYS_LEFT
 
@@ -219,6 +239,7 @@ class Hub:
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._metrics),
                 *control.routes,
+                *trust_routes(self.mcp),
                 usage_route(lambda: database_url(self.live.current.settings.usage)),
             ]
         )
@@ -273,6 +294,21 @@ async def _alive(request: Request) -> Response:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+class _KeyPlace(NamedTuple):
+    """What settings say of the keys of `hub keys`, made out once and not for each request."""
+
+    settings: Settings
+    path: Path
+    may_be_gone: bool
+    """Whether everybody may come in where there is no such file."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> _KeyPlace:
+        server = settings.server
+        open_to_all = server.allow_no_keys or bool(settings.keys) or is_loopback(server.host)
+        return cls(settings, server.stored_keys, open_to_all)
 
 
 class _Patient:

@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from fastmcp.server.http import HostOriginGuardMiddleware
@@ -24,11 +25,18 @@ from hub.downstream.errors import DownstreamError, Unavailable
 from hub.endpoints import Endpoint
 from hub.endpoints.watch import NOBODY, Watch
 from hub.settings.mcp import DiscoverySettings, McpServerSettings, ProfileSettings
+from hub.trust import pages
+from hub.trust.audit import Audit
+from hub.trust.guard import Guard, may_be_cut
+from hub.trust.scan import visible
+from hub.trust.warden import INSTRUCTIONS, Warden
 from hub.usage.records import ToolSink
 
 _GRACE_SECONDS = 1.5
 """How long a settings change waits for its new servers, so that clients are told once.
 They must be told within 2 s of the save."""
+_MOST_NAMED = 3
+"""Tools that are named in one line of a status."""
 _RETIRE_SECONDS = 30.0
 """For calls in flight on a removed server."""
 
@@ -76,7 +84,12 @@ class McpHub:
         guard: bool = True,
         sink: ToolSink | None = None,
         watch: Watch | None = None,
+        trust_folder: Path | None = None,
     ) -> None:
+        """`trust_folder` is where it remembers what servers said of their tools; None: only while it runs."""
+        self.warden = Warden(trust_folder)
+        self._guard = Guard(self.warden)
+        self.audit = Audit(trust_folder)
         self.watch: Watch = watch or NOBODY
         """Who looks on while requests are answered and passed on."""
         self.sampling: Sampler | None = None
@@ -133,7 +146,11 @@ class McpHub:
         """
         async with self._applying:
             first = not self._servers
-            kept = {name: s for name, s in self._servers.items() if servers.get(name) == s.settings}
+            kept = {
+                name: server
+                for name, server in self._servers.items()
+                if name in servers and server.settings.has_same_session(servers[name])
+            }
             new = {name: self._make(name, spec) for name, spec in servers.items() if name not in kept}
             try:
                 for server in new.values():
@@ -147,6 +164,8 @@ class McpHub:
             for server in old:
                 if server.name in new:
                     new[server.name].subscriptions.take_over(server.subscriptions)
+            for name, server in kept.items():
+                server.settings = servers[name]
             self._servers = {name: kept.get(name) or new[name] for name in servers}
             self._profiles = dict(profiles)
             self._discovery = discovery
@@ -180,7 +199,26 @@ class McpHub:
 
     def status(self) -> list[ServerStatus]:
         """One row for each configured server, in the settings' order."""
-        return [server.status() for server in self._servers.values()]
+        return [self._with_held(server.status()) for server in self._servers.values()]
+
+    def _with_held(self, status: ServerStatus) -> ServerStatus:
+        if not (held := self.warden.held(status.name)):
+            return status
+        names = ", ".join(visible(each.tool) for each in held[:_MOST_NAMED])
+        more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
+        note = f"held back: {names}{more} ({held[0].reason}): hub trust {status.name}"
+        return replace(
+            status,
+            tools=status.tools - sum(each.tool != INSTRUCTIONS for each in held),
+            notes=(note, *status.notes),
+        )
+
+    def trust(self, server: str, digests: Mapping[str, str]) -> tuple[str, ...]:
+        """Show tools that were held back, by name and the digest of what was looked at; those that were."""
+        trusted = self.warden.approve(server, digests)
+        if trusted:
+            self._rebuild()
+        return trusted
 
     async def wait_settled(self, timeout: float) -> None:
         """Until every server is ready, failed or disabled, or `timeout` seconds have passed."""
@@ -223,25 +261,59 @@ class McpHub:
             raise Unavailable(f"server {server!r} is not in the settings any more")
         if self.sampling is not None:
             caller = self.sampling.caller(server, downstream.settings, caller)
-        with self.watch.asked(server, method, params, downstream.settings.transport):
-            return await downstream.request(method, params, caller)
 
-    def subscribe(self, server: str, uri: str) -> None:
+        async def send(timeout: float | None = None) -> dict[str, Any]:
+            with self.watch.asked(server, method, params, downstream.settings.transport):
+                return await downstream.request(method, params, caller, timeout=timeout)
+
+        if method == "tools/call":
+            return await self._guard.call(downstream, params, caller, send)
+        return await send()
+
+    def reading_tools(self, servers: Collection[str]) -> tuple[dict[str, Any], ...]:
+        """The tool that reads the rest of cut results, for who sees a server whose results may be cut."""
+        known = (self._servers[name] for name in servers if name in self._servers)
+        return (pages.DEFINITION,) if any(may_be_cut(each.settings) for each in known) else ()
+
+    @property
+    def rests(self) -> pages.Pages:
+        """What was left of results that were too large."""
+        return self._guard.pages
+
+    def subscribe(self, server: str, uri: str, caller: Caller | None = None) -> None:
         if (downstream := self._servers.get(server)) is not None:
-            downstream.subscriptions.add(uri)
+            if caller is not None and self.sampling is not None:
+                caller = self.sampling.caller(server, downstream.settings, caller)
+            downstream.subscriptions_of(caller).add(uri)
 
-    def unsubscribe(self, server: str, uri: str) -> None:
+    def unsubscribe(self, server: str, uri: str, client: object = None) -> None:
         if (downstream := self._servers.get(server)) is not None:
-            downstream.subscriptions.remove(uri)
+            downstream.release(uri, client)
 
-    async def set_log_level(self, servers: tuple[str, ...], level: str) -> None:
+    def client_gone(self, client: object) -> None:
+        for server in (*self._servers.values(), *self._retiring):
+            server.client_gone(client)
+
+    async def roots_changed(self, client: object) -> None:
+        await asyncio.gather(*(server.roots_changed(client) for server in self._servers.values()))
+
+    async def set_log_level(self, servers: tuple[str, ...], level: str, client: object = None) -> None:
         """Pass a client's `logging/setLevel` on to the servers that it sees."""
         reached = [self._servers[name] for name in servers if name in self._servers]
-        await asyncio.gather(*(server.set_log_level(level) for server in reached))
+        await asyncio.gather(*(server.set_log_level(level, client) for server in reached))
+
+    def capabilities(self, server: str) -> Mapping[str, Any]:
+        """What a server that is up can do, in wire form; empty for others."""
+        downstream = self._servers.get(server)
+        return downstream.listing.capabilities if downstream is not None and not downstream.down else {}
 
     def why_unknown(self, name: str) -> str | None:
-        """Which server that is not up a public name points to, and what is wrong with it."""
+        """Which server that is not up, or tool that is held back, a public name points to, and why."""
+        names = Names((*self._servers, *self._own(self._servers)))
         for server in self._servers.values():
+            for held in self.warden.held(server.name):
+                if name in (names.public(server.name, held.tool), held.tool):
+                    return self._guard.refusal(server.name, held.tool)
             status = server.status()
             if status.state != "ready" and name.startswith(Names((server.name,)).prefix(server.name)):
                 return f"server {server.name!r} is {status.state}" + (
@@ -276,14 +348,18 @@ class McpHub:
         """Build the catalogue from what is up now and show each endpoint its view."""
         own = self._own(self._servers)
         listings = {name: self._virtual[name].listing for name in own}
-        listings |= {name: server.listing for name, server in self._servers.items() if not server.down}
+        listings |= {
+            name: self.warden.admit(name, server.settings, server.listing).listing
+            for name, server in self._servers.items()
+            if not server.down
+        }
         self._catalog = Catalog.build((*self._servers, *own), listings, self._profiles, own, self._discovery)
         for name, endpoint in self._endpoints.items():
             endpoint.show(self._catalog.by_name.get(name, View()) if name else self._catalog.everything)
 
-    def _resource_updated(self, server: str, uri: str) -> None:
+    def _resource_updated(self, server: str, uri: str, client: object) -> None:
         for endpoint in self._endpoints.values():
-            endpoint.resource_updated(server, uri)
+            endpoint.resource_updated(server, uri, client)
 
     def _retire(self, server: DownstreamServer) -> None:
         task = asyncio.create_task(server.stop(patience=_RETIRE_SECONDS if self._entered else 0))

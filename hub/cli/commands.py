@@ -39,10 +39,8 @@ COMMANDS = (
     Command(
         "import", "hub.cli.servers:import_servers", "Bring the MCP servers of your IDEs into the settings."
     ),
+    Command("audit", "hub.cli.audit:audit", "List tool calls: who, what, how long, how large."),
     Command("trust", "hub.cli.trust:trust", "Show which tools are held back, and trust them."),
-    Command("login", "hub.cli.login:login", "Log in at a remote MCP server."),
-    Command("logout", "hub.cli.login:logout", "Forget the login at a remote MCP server."),
-    Command("secret", "hub.cli.secret:secret", "Keep secrets out of the settings file.", has_commands=True),
     Command("login", "hub.cli.login:login", "Log in at a remote MCP server."),
     Command("logout", "hub.cli.login:logout", "Forget the login at a remote MCP server."),
     Command("secret", "hub.cli.secret:secret", "Keep secrets out of the settings file.", has_commands=True),

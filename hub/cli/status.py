@@ -25,7 +25,7 @@ def status(*, reach: Reach = Reach(), json: Json = False) -> int:  # noqa: B008 
     general = _general(address.url, found)
     targets = list(dict.fromkeys(_troubled(found["groups"])))
     servers = [
-        (server["name"], server["state"], server["transport"], server.get("tools"), server.get("reason"))
+        (server["name"], server["state"], server["transport"], server.get("tools"), _told(server))
         for server in found["servers"]
     ]
     embedded = [
@@ -62,6 +62,14 @@ def _general(url: str, found: dict[str, Any]) -> list[tuple[object, ...]]:
         ("active group", found["active_group"] or "none"),
         ("groups", ", ".join(group["name"] for group in found["groups"]) or "none"),
     ]
+
+
+def _told(server: dict[str, Any]) -> str | None:
+    """Why it is not ready, and what else there is to know of it."""
+    parts = [server.get("reason"), *server.get("notes", ())]
+    if server.get("sessions"):
+        parts.append(f"{server['sessions']} clients have a session")
+    return "; ".join(part for part in parts if part) or None
 
 
 _STATES = {"open": "not asked", "half_open": "being tried"}

@@ -20,6 +20,8 @@ from mcp_types import METHOD_NOT_FOUND
 
 _log = logging.getLogger(__name__)
 _tokens = itertools.count(1)
+_MOST_EVENTS = 1000
+"""Notifications that wait for a client which reads them slowly."""
 
 CURRENT_CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("hub_current_call", default=None)
 """The call in whose context a message was sent. The SDK's HTTP transport carries the context over
@@ -55,6 +57,8 @@ class Caller(ABC):
     """Whether it may choose the active group, for everybody."""
     stateless: bool = False
     """Whether it takes questions as results (2026-07-28), so those of a server of its own era just pass."""
+    one_request: bool = False
+    """Whether nothing tells if another request is the same client's (2026-07-28): `key` is this one's."""
 
     @abstractmethod
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
@@ -63,6 +67,10 @@ class Caller(ABC):
     @abstractmethod
     async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
         """Send a request of the server to the client and return the client's raw answer."""
+
+    def outside(self) -> Caller:
+        """The same client between its requests, as far as it can be reached then."""
+        return self
 
     def refusal(self, server: str, method: str) -> MCPError | None:
         """Why the server must not ask this client, or `None`."""
@@ -95,12 +103,18 @@ class NoCaller(Caller):
 
 
 class Call:
-    """A request in flight. Its notifications reach the client in order and before the result."""
+    """A request in flight. Its notifications reach the client in order and before the result.
 
-    __slots__ = ("_events", "_forwarder", "_scope", "_timeout", "caller", "token")
+    Without `scope` it stands for all that a client does on a session of its own.
+    """
 
-    def __init__(self, caller: Caller, scope: asyncio.Timeout, timeout: float) -> None:
+    __slots__ = ("_events", "_forwarder", "_scope", "_timeout", "asked_at", "caller", "gave_way", "token")
+
+    def __init__(self, caller: Caller, scope: asyncio.Timeout | None = None, timeout: float = 0) -> None:
         self.caller = caller
+        self.asked_at: float | None = None
+        """Since when its client has owed the server an answer, by the loop's clock."""
+        self.gave_way = False
         self.token = f"hub-{next(_tokens)}"
         self._scope = scope
         self._timeout = timeout
@@ -109,20 +123,35 @@ class Call:
 
     def sign_of_life(self) -> None:
         """Give the server its whole time again."""
-        if not self._scope.expired():
+        if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time() + self._timeout)
 
     def hold(self) -> None:
         """Stop the clock: the server waits for the client, not the client for the server."""
-        if not self._scope.expired():
+        if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(None)
 
-    def push(self, method: str, params: Mapping[str, Any]) -> None:
-        """Queue a notification for the client; does not wait."""
+    def give_way(self) -> None:
+        """End it: its client owes an answer for too long, and others are hindered."""
+        if self._scope is not None and not self._scope.expired():
+            self.gave_way = True
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def push(self, method: str, params: Mapping[str, Any]) -> bool:
+        """Queue a notification for the client; does not wait. False: the oldest one had to go for it."""
         self.sign_of_life()
-        self._events.append((method, params))
+        if fits := len(self._events) < _MOST_EVENTS:
+            self._events.append((method, params))
+        else:
+            self._events.popleft()
+            self._events.append((method, params))
         if self._forwarder is None:
             self._forwarder = asyncio.create_task(self._forward())
+        return fits
+
+    def end(self) -> None:
+        """There is no time to measure any more; a question of the server may still be open."""
+        self._scope = None
 
     async def finish(self) -> None:
         """Wait until everything queued has been handed over."""

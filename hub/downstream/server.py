@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp_types import Implementation
 
-from hub.downstream.calls import Call, Caller
+from hub.downstream.calls import Call, Caller, NoCaller
 from hub.downstream.connect import Link, open_transport
 from hub.downstream.errors import (
     ConnectionLost,
@@ -29,9 +30,11 @@ from hub.downstream.errors import (
 )
 from hub.downstream.input_required import answer_questions, is_input_required
 from hub.downstream.listing import KINDS, Kind, Listing, fetch
-from hub.downstream.session import Session, open_session
+from hub.downstream.per_client import ClientSessions
+from hub.downstream.session import ABANDONED_SECONDS, Session, open_session
 from hub.downstream.status import ServerState, ServerStatus
 from hub.downstream.subscriptions import Subscriptions
+from hub.downstream.troubles import Troubles
 from hub.downstream.watchdog import Watchdog
 from hub.settings.mcp import McpServerSettings
 
@@ -42,6 +45,9 @@ _STABLE_SECONDS = 10.0
 _POLL_SECONDS = 60.0
 """How often lists are read again when the server cannot say that they changed."""
 _REFRESH_DEBOUNCE = 0.01
+_REFRESHES = 20
+_SLOW_DEBOUNCE = 1.0
+"""For a server that says all the time that its lists changed: after 20 readings in 20 s, one a second."""
 _SAFE_TO_REPEAT = frozenset(
     {"resources/read", "prompts/get", "completion/complete", "resources/list", "tools/list", "prompts/list"}
 )
@@ -59,8 +65,14 @@ class DownstreamServer:
         identity: Implementation,
         watchdog: Watchdog,
         on_change: Callable[[], None],
-        on_resource_updated: Callable[[str, str], None],
+        on_resource_updated: Callable[[str, str, object], None],
+        source: DownstreamServer | None = None,
+        owner: Caller | None = None,
     ) -> None:
+        """`on_resource_updated` hears the server, the URI, and the client that it concerns alone (or None).
+
+        With an `owner` it is the session of that client alone, and what it offers is what `source` does.
+        """
         self.name = name
         self.settings = settings
         self.listing = Listing()
@@ -72,6 +84,12 @@ class DownstreamServer:
         self._on_change = on_change
         self._on_resource_updated = on_resource_updated
         self._log = logging.getLogger(f"hub.server.{name}")
+        self._source = source
+        self._owner = owner
+        self.troubles: Troubles = source.troubles if source is not None else Troubles(self._log)
+        self._clients: ClientSessions[DownstreamServer] | None = None
+        if settings.session == "per-client" and source is None:
+            self._clients = ClientSessions(name, settings, self._make_own)
         self._state: ServerState = "disabled" if settings.disabled else "starting"
         self._reason: str | None = None
         self._since = time.time()
@@ -103,7 +121,53 @@ class DownstreamServer:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task], timeout=3)
+        if self._clients is not None:
+            await self._clients.stop()
         self.subscriptions.detach()
+
+    def _make_own(self, caller: Caller) -> DownstreamServer:
+        return DownstreamServer(
+            self.name,
+            self.settings,
+            identity=self._identity,
+            watchdog=self._watchdog,
+            on_change=lambda: None,
+            on_resource_updated=lambda name, uri, _: self._on_resource_updated(name, uri, caller.key),
+            source=self,
+            owner=caller.outside(),
+        )
+
+    def client_gone(self, client: object) -> None:
+        """A client's session with the hub has ended, and with it its session with the server."""
+        if self._clients is not None:
+            self._clients.gone(client)
+
+    def subscriptions_of(self, caller: Caller | None) -> Subscriptions:
+        """Where a client's subscriptions belong; who cannot be told from others hears what is for all.
+
+        Raises `Unavailable`.
+        """
+        if self._clients is None or caller is None or caller.one_request:
+            return self.subscriptions
+        return self._clients.hold(caller).subscriptions
+
+    def release(self, uri: str, client: object) -> None:
+        """The end of a subscription; `client` is the key of its caller, None where that is all clients."""
+        own = self._clients.find(client) if self._clients is not None and client is not None else None
+        if own is not None:
+            own.subscriptions.remove(uri)
+        elif self._clients is None or client is None:
+            self.subscriptions.remove(uri)
+
+    async def roots_changed(self, client: object) -> None:
+        """Tell the session of a client that its roots have changed; shared ones have nobody's roots."""
+        own = self._clients.find(client) if self._clients is not None else None
+        if own is not None:
+            await own.tell_roots_changed()
+
+    async def tell_roots_changed(self) -> None:
+        if self._session is not None and not self._session.modern:
+            await self._session.notify("notifications/roots/list_changed")
 
     @property
     def down(self) -> bool:
@@ -115,10 +179,18 @@ class DownstreamServer:
         if self._state == "needs login":
             self._wake.set()
 
-    async def set_log_level(self, level: str) -> None:
+    async def set_log_level(self, level: str, client: object = None) -> None:
         """Ask a server of the handshake era for log messages; later eras are asked per request."""
-        session = self._session
-        if session is None or session.modern or session.capabilities.get("logging") is None:
+        if self._clients is not None:
+            # One that starts later is told as it starts.
+            if (own := self._clients.find(client)) is not None:
+                await own.set_log_level(level)
+            return
+        if self._session is not None:
+            await self._tell_log_level(self._session, level)
+
+    async def _tell_log_level(self, session: Session, level: str) -> None:
+        if session.modern or session.capabilities.get("logging") is None:
             return
         try:
             async with asyncio.timeout(5):
@@ -140,34 +212,49 @@ class DownstreamServer:
             pid=child.pid if child is not None else None,
             restarts=self._restarts,
             since=self._since,
+            sessions=len(self._clients) if self._clients is not None else None,
+            notes=self.troubles.told(),
         )
 
-    async def request(self, method: str, params: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    async def request(
+        self, method: str, params: Mapping[str, Any], caller: Caller, *, timeout: float | None = None
+    ) -> dict[str, Any]:
         """Send one client's request; the raw result, after every notification that came with it.
 
-        Raises `MCPError` (the server's own answer) and `DownstreamError`.
+        `timeout` in place of that of the settings. Raises `MCPError` (the server's own answer) and
+        `DownstreamError`.
         """
+        timeout = timeout or self.settings.timeout
         self._in_flight += 1
         try:
-            return await self._request(method, params, caller)
+            if self._clients is None or isinstance(caller, NoCaller):
+                return await self._request(method, params, caller, timeout)
+            if self._task is None:
+                raise self._not_started()
+            async with self._clients.lease(caller) as own:
+                return await own.request(method, params, caller, timeout=timeout)
         finally:
             self._in_flight -= 1
 
-    async def _request(self, method: str, params: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
-        result = await self._send(method, params, caller)
+    async def _request(
+        self, method: str, params: Mapping[str, Any], caller: Caller, timeout: float
+    ) -> dict[str, Any]:
+        result = await self._send(method, params, caller, timeout)
         if is_input_required(result) and caller.can_be_asked and not caller.stateless:
 
             async def again(retry: Mapping[str, Any]) -> dict[str, Any]:
-                return await self._send(method, retry, caller)
+                return await self._send(method, retry, caller, timeout)
 
             return await answer_questions(self.name, caller, params, result, again)
         return result
 
-    async def _send(self, method: str, params: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    async def _send(
+        self, method: str, params: Mapping[str, Any], caller: Caller, timeout: float
+    ) -> dict[str, Any]:
         for last_try in (False, True):
             session = await self._live_session()
             try:
-                return await self._send_once(session, method, params, caller)
+                return await self._send_once(session, method, params, caller, timeout)
             except NotDelivered:
                 if last_try:
                     raise
@@ -179,9 +266,9 @@ class DownstreamServer:
         raise AssertionError("unreachable")
 
     async def _send_once(
-        self, session: Session, method: str, params: Mapping[str, Any], caller: Caller
+        self, session: Session, method: str, params: Mapping[str, Any], caller: Caller, timeout: float
     ) -> dict[str, Any]:
-        timeout = self.settings.timeout
+        call: Call | None = None
         try:
             async with asyncio.timeout(timeout) as clock:
                 call = Call(caller, clock, timeout)
@@ -196,10 +283,20 @@ class DownstreamServer:
                 await call.finish()
                 return result
         except TimeoutError:
+            if call is not None and call.gave_way:
+                raise Unavailable(
+                    f"the question of server {self.name!r} was not answered for "
+                    f"{ABANDONED_SECONDS:g} s while another client was to be asked; start the request again"
+                ) from None
+            named = params.get("name")
+            self.troubles.note("silent", f"{method} {named}" if isinstance(named, str) else method)
             raise Unavailable(
                 f"server {self.name!r} gave no sign of life for {timeout:g} s during {method}; "
                 f"raise its `timeout` if it needs longer"
             ) from None
+        finally:
+            if call is not None:
+                call.end()
 
     def _may_repeat(self, method: str, params: Mapping[str, Any]) -> bool:
         if method in _SAFE_TO_REPEAT:
@@ -217,9 +314,7 @@ class DownstreamServer:
                 return self._session
             self._drop(self._session)
         if self._task is None:
-            raise Unavailable(
-                f"server {self.name!r} is {'disabled' if self.settings.disabled else 'stopped'}"
-            )
+            raise self._not_started()
         failures = self._failures
         self._wake.set()
         try:
@@ -231,6 +326,9 @@ class DownstreamServer:
                 return self._session
         except TimeoutError:
             raise Unavailable(f"server {self.name!r} is not ready: {self._reason or self._state}") from None
+
+    def _not_started(self) -> Unavailable:
+        return Unavailable(f"server {self.name!r} is {'disabled' if self.settings.disabled else 'stopped'}")
 
     def _turn(self) -> None:
         """Let those who wait for a session look again."""
@@ -270,11 +368,13 @@ class DownstreamServer:
                 self.settled.set()
                 self._failures += 1
                 self._turn()
-            if backoff or not was_live:
+            if self._source is not None:
+                await self._pause(None)  # a client's own starts again when that client needs it
+            elif backoff or not was_live:
                 await self._pause(backoff or _FIRST_BACKOFF)
             backoff = min(max(backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float | None) -> None:
         self._wake.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -297,15 +397,24 @@ class DownstreamServer:
                             streams,
                             identity=self._identity,
                             on_list_changed=self._mark,
-                            on_resource_updated=lambda uri: self._on_resource_updated(self.name, uri),
+                            on_resource_updated=lambda uri: self._on_resource_updated(self.name, uri, None),
+                            troubles=self.troubles,
+                            owner=self._owner,
                         )
                     )
                     await session.negotiate()
                     self._dirty.clear()
-                    listing = await self._read(session, KINDS, Listing())
+                    if self._source is None:
+                        listing = await self._read(session, KINDS, Listing())
+                    else:
+                        listing = self._source.listing
+                        session.learn_tools(listing.tools)
+                        if self._owner is not None and self._owner.log_level is not None:
+                            await self._tell_log_level(session, self._owner.log_level)
                 ready = True
                 self._became_ready(session, listing)
-                refresher = asyncio.create_task(self._refresh(session))
+                if self._source is None:
+                    refresher = asyncio.create_task(self._refresh(session))
                 await _first(session.closed, link.lost)
                 self._session = None
         except Exception:
@@ -357,14 +466,17 @@ class DownstreamServer:
     async def _refresh(self, session: Session) -> None:
         """Read lists again when the server says that they changed, or now and then when it cannot."""
         silent = {kind for kind in KINDS if self.listing.offers(kind) and not self.listing.announces(kind)}
+        times: deque[float] = deque(maxlen=_REFRESHES)
         while not session.closed.is_set():
             try:
                 async with asyncio.timeout(_POLL_SECONDS if silent else None):
                     await self._changed.wait()
-                await asyncio.sleep(_REFRESH_DEBOUNCE)
+                often = len(times) == _REFRESHES and time.monotonic() - times[0] < _REFRESHES
+                await asyncio.sleep(_SLOW_DEBOUNCE if often else _REFRESH_DEBOUNCE)
             except TimeoutError:
                 self._dirty |= silent
             self._changed.clear()
+            times.append(time.monotonic())
             kinds, self._dirty = tuple(k for k in KINDS if k in self._dirty), set()
             try:
                 async with asyncio.timeout(self.settings.timeout):

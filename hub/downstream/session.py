@@ -8,6 +8,7 @@ gets lost. Both eras: https://modelcontextprotocol.io/specification/2026-07-28 a
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,14 @@ import anyio.abc
 from mcp.client._probe import negotiate_auto
 from mcp.client.session import ClientSession
 from mcp.shared._stream_protocols import ReadStream, WriteStream
-from mcp.shared.dispatcher import CallOptions, DispatchContext, OnNotify, OnNotifyIntercept, OnRequest
+from mcp.shared.dispatcher import (
+    CallOptions,
+    DispatchContext,
+    OnNotify,
+    OnNotifyIntercept,
+    OnRequest,
+    coerce_request_id,
+)
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
@@ -41,18 +49,20 @@ from mcp_types import (
     LOG_LEVEL_META_KEY,
     PROTOCOL_VERSION_META_KEY,
     SERVER_INFO_META_KEY,
+    ErrorData,
     Implementation,
     JSONRPCMessage,
+    JSONRPCNotification,
     JSONRPCRequest,
+    RequestId,
     SamplingCapability,
-    SamplingContextCapability,
-    SamplingToolsCapability,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from hub.downstream.calls import CURRENT_CALL, Call
+from hub.downstream.calls import CURRENT_CALL, Call, Caller
 from hub.downstream.errors import UNDELIVERED_MARK, ConnectionLost, NotDelivered
 from hub.downstream.listing import Definition, Kind
+from hub.downstream.troubles import Pace, Troubles
 
 Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
@@ -67,6 +77,17 @@ _ENVELOPE_KEYS = frozenset(
     }
 )
 """`_meta` keys that belong to one hop and are written anew for the next one."""
+
+ABANDONED_SECONDS = 60.0
+"""How long a client of 2026-07-28 may owe an answer before it gives way to another client's question.
+Whether it will ever come back cannot be told: its request has ended with the question."""
+
+_NAMED = {**NAME_BEARING_METHODS, **dict.fromkeys(("tasks/get", "tasks/update", "tasks/cancel"), "taskId")}
+"""Method to the parameter that travels as `Mcp-Name`, too; those of the extension for tasks included.
+https://github.com/modelcontextprotocol/ext-tasks, specification/2026-07-28/tasks.md"""
+
+_EVERYTHING: dict[str, Any] = {"sampling": {"context": {}, "tools": {}}, "elicitation": {}, "roots": {}}
+"""Capabilities in wire form."""
 
 _LIST_CHANGED: dict[str, Kind] = {
     "notifications/tools/list_changed": "tools",
@@ -86,8 +107,12 @@ class Session:
         identity: Implementation,
         on_list_changed: Callable[[Kind], None],
         on_resource_updated: Callable[[str], None],
+        troubles: Troubles,
+        owner: Caller | None = None,
     ) -> None:
         self.name = name
+        self.troubles = troubles
+        self._standing = Call(owner) if owner is not None else None
         self.closed = asyncio.Event()
         self.protocol_version = ""
         self.capabilities: dict[str, Any] = {}
@@ -187,7 +212,7 @@ class Session:
             if caller is not None and caller.log_level is not None:
                 meta[LOG_LEVEL_META_KEY] = caller.log_level
             headers[MCP_METHOD_HEADER] = method
-            named = stamped.get(NAME_BEARING_METHODS.get(method, ""))
+            named = stamped.get(_NAMED.get(method, ""))
             if isinstance(named, str):
                 headers[MCP_NAME_HEADER] = encode_header_value(named)
                 if method == "tools/call":
@@ -208,19 +233,38 @@ class Session:
             return {}
         call = self._call_for(CURRENT_CALL.get())
         if call is None:
-            raise MCPError(
-                INTERNAL_ERROR,
-                f"the hub cannot tell which client {method} is meant for: "
-                f"{len({id(c.caller.key) for c in self.calls})} clients share this session right now",
-            )
+            raise MCPError(INTERNAL_ERROR, self._ambiguous(method))
         refusal = call.caller.refusal(self.name, method)
         if refusal is not None:
             raise refusal
         call.hold()
+        call.asked_at = asyncio.get_running_loop().time()
         try:
             return await call.caller.ask(method, params)
         finally:
+            call.asked_at = None
             call.sign_of_life()
+
+    def _ambiguous(self, method: str) -> str:
+        """Why nobody is asked. Who has owed an answer for long gives way, so that the next question passes.
+
+        Not this one: it may be that one's own.
+        """
+        now = asyncio.get_running_loop().time()
+        old = [
+            call
+            for call in self.calls
+            if call.caller.one_request
+            and call.asked_at is not None
+            and now - call.asked_at > ABANDONED_SECONDS
+        ]
+        for call in old:
+            call.give_way()
+        clients = len({id(call.caller.key) for call in self.calls})
+        what = f"the hub cannot tell which client {method} is meant for: {clients} clients share this session"
+        if old:
+            return f"{what}; one that had not answered its question is given up now, so try again"
+        return f"{what} right now (`session: per-client` in its settings gives each its own)"
 
     def on_notification(self, method: str, params: Mapping[str, Any] | None, bound: Call | None) -> bool:
         """Sort a notification of the server, in the order of arrival. Never waits."""
@@ -230,12 +274,12 @@ class Session:
                 token = params.get("progressToken")
                 for call in self.calls:
                     if call.token == token:
-                        call.push(method, params)
+                        self._push(call, method, params)
             case "notifications/message" | "notifications/elicitation/complete":
                 if (target := self._call_for(bound)) is not None:
-                    target.push(method, params)
+                    self._push(target, method, params)
                 else:
-                    self._log.info("%s: %s", params.get("level", "message"), params.get("data"))
+                    self._log.info("%s: %.500s", params.get("level", "message"), params.get("data"))
             case "notifications/resources/updated":
                 if isinstance(uri := params.get("uri"), str):
                     self._on_resource_updated(uri)
@@ -253,7 +297,11 @@ class Session:
             return bound
         if len({id(call.caller.key) for call in self.calls}) == 1:
             return next(iter(self.calls))
-        return None
+        return self._standing
+
+    def _push(self, call: Call, method: str, params: Mapping[str, Any]) -> None:
+        if not call.push(method, params):
+            self.troubles.note("slow client", method)
 
 
 class _Wire(JSONRPCDispatcher[TransportContext]):
@@ -263,6 +311,7 @@ class _Wire(JSONRPCDispatcher[TransportContext]):
         read, write = streams
         super().__init__(read, write)
         self._incoming = read
+        self._pace = Pace()
         self.session: Session | None = None
 
     @property
@@ -277,6 +326,27 @@ class _Wire(JSONRPCDispatcher[TransportContext]):
             if isinstance(message, JSONRPCRequest):
                 raise NotDelivered("the connection had ended") from None
             raise
+
+    async def _dispatch(
+        self,
+        item: SessionMessage | Exception,
+        on_request: OnRequest,
+        on_notify: OnNotify,
+        sender_ctx: contextvars.Context | None,
+    ) -> None:
+        """Nothing more is read while it waits here, so a server that floods is held up and not the hub."""
+        message = item.message if isinstance(item, SessionMessage) else None
+        if isinstance(message, JSONRPCNotification) and (wait := self._pace.step()) > 0:
+            if self.session is not None:
+                self.session.troubles.note("flood", message.method)
+            await asyncio.sleep(wait)
+        await super()._dispatch(item, on_request, on_notify, sender_ctx)
+
+    def _resolve_pending(self, request_id: RequestId | None, outcome: dict[str, Any] | ErrorData) -> None:
+        known = request_id is not None and coerce_request_id(request_id) in self._pending
+        if not known and isinstance(outcome, dict) and self.session is not None:
+            self.session.troubles.note("late", f"request {request_id}")
+        super()._resolve_pending(request_id, outcome)
 
     async def run(
         self,
@@ -313,25 +383,27 @@ async def open_session(
     identity: Implementation,
     on_list_changed: Callable[[Kind], None],
     on_resource_updated: Callable[[str], None],
+    troubles: Troubles,
+    owner: Caller | None = None,
 ) -> AsyncIterator[Session]:
     """A running, not yet negotiated session over a transport's stream pair.
 
     A server of the handshake era asks for the client's capabilities once, before any client of the
     hub is there. It gets all that the hub can relay; a question to a client that cannot answer it
     is refused then (`Caller.refusal`). A server of 2026-07-28 gets each client's own, per request.
+    With an `owner` the session is that client's alone: it declares what that client does.
     """
+    offers = owner.capabilities if owner is not None else _EVERYTHING
     wire = _Wire(streams)
     client = ClientSession(
         dispatcher=wire,
         client_info=identity,
-        sampling_callback=_unused,
-        elicitation_callback=_unused,
-        list_roots_callback=_unused,
-        sampling_capabilities=SamplingCapability(
-            context=SamplingContextCapability(), tools=SamplingToolsCapability()
-        ),
+        sampling_callback=_unused if "sampling" in offers else None,
+        elicitation_callback=_unused if "elicitation" in offers else None,
+        list_roots_callback=_unused if "roots" in offers else None,
+        sampling_capabilities=SamplingCapability.model_validate(offers.get("sampling") or {}),
     )
-    session = Session(name, wire, client, identity, on_list_changed, on_resource_updated)
+    session = Session(name, wire, client, identity, on_list_changed, on_resource_updated, troubles, owner)
     wire.session = session
     async with client:
         yield session

@@ -24,3 +24,7 @@ class ServerStatus:
     pid: int | None
     restarts: int
     since: float
+    sessions: int | None = None
+    """With `session: per-client`: how many clients have one now."""
+    notes: tuple[str, ...] = ()
+    """What else there is to know: what it does that it should not, and what of it is held back."""

@@ -26,6 +26,11 @@ class Subscriptions:
         self._session: Session | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is."""
+        return bool(self._wanted)
+
     def add(self, uri: str) -> None:
         self._wanted[uri] += 1
         if self._wanted[uri] == 1:

@@ -12,6 +12,7 @@ import orjson
 
 from hub.downstream.errors import DownstreamError
 from hub.endpoints.caller import Context, connection_of
+from hub.trust.audit import Audit
 from hub.usage.records import ToolRecord, ToolSink
 from routing.call import client_name
 
@@ -19,11 +20,27 @@ from routing.call import client_name
 class ToolAccount:
     """Around one call: `item` when the tool is known, `result` when there is one; told at the end."""
 
-    __slots__ = ("_answer", "_context", "_params", "_profile", "_server", "_sink", "_started", "_tool")
+    __slots__ = (
+        "_answer",
+        "_audit",
+        "_context",
+        "_params",
+        "_profile",
+        "_server",
+        "_sink",
+        "_started",
+        "_tool",
+    )
 
     def __init__(
-        self, sink: ToolSink | None, profile: str, context: Context, params: Mapping[str, Any]
+        self,
+        sink: ToolSink | None,
+        profile: str,
+        context: Context,
+        params: Mapping[str, Any],
+        audit: Audit,
     ) -> None:
+        self._audit = audit
         self._sink = sink
         self._profile = profile
         self._context = context
@@ -34,6 +51,10 @@ class ToolAccount:
 
     def item(self, server: str, tool: str) -> None:
         self._server, self._tool = server, tool
+
+    def called_with(self, params: Mapping[str, Any]) -> None:
+        """The call itself, where a tool of the hub's passed it on."""
+        self._params = params
 
     def result(self, answer: Mapping[str, Any]) -> None:
         self._answer = answer
@@ -47,7 +68,7 @@ class ToolAccount:
         if self._sink is None:
             return
         duration = time.perf_counter() - self._started
-        answer = self._answer
+        answer, arguments = self._answer, self._params.get("arguments")
         failed = "tool" if answer is not None and answer.get("isError") else None
         self._sink(
             ToolRecord(
@@ -60,8 +81,10 @@ class ToolAccount:
                 tool=self._tool,
                 error_kind=failed if error is None else _kind(error),
                 duration=duration,
-                bytes_in=_size(self._params.get("arguments")),
+                bytes_in=_size(arguments),
                 bytes_out=_size(answer),
+                arguments_hash=self._audit.hashed(arguments),
+                arguments=self._audit.kept(arguments),
             )
         )
 

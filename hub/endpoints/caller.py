@@ -46,6 +46,12 @@ def key_of(context: Context) -> KeyHolder:
     return holder if isinstance(holder, KeyHolder) else ANYONE
 
 
+def name_of(context: Context) -> str:
+    """The name of the hub's key that a request came with; "" where it needs none."""
+    holder = key_of(context)
+    return "" if holder is ANYONE else holder.name
+
+
 class EndpointCaller(Caller):
     """One request of one client."""
 
@@ -53,14 +59,15 @@ class EndpointCaller(Caller):
         self, context: Context, client: LegacyClient | None, *, groups: frozenset[str] | None = None
     ) -> None:
         self.groups = groups
-        self.key_name = "" if (holder := key_of(context)) is ANYONE else holder.name
-        self.may_switch = not holder.is_limited
+        self.key_name = name_of(context)
+        self.may_switch = not key_of(context).is_limited
         connection = connection_of(context)
         capabilities = connection.client_capabilities
         self._channel = channel_of(context)
         # Raw: the SDK's `context.meta` has its own spelling of some keys.
         meta = (context.params or {}).get("_meta") or {}
         self._token = meta.get("progressToken")
+        self._client = client
         self.wants_progress = self._token is not None
         self.questions = Questions()
         self.lacking: dict[str, dict[str, Any]] = {}
@@ -71,9 +78,9 @@ class EndpointCaller(Caller):
         )
         if client is None:
             # Stateless: two requests may be two clients. Only the request itself is certain.
-            self.key: object = self._channel
+            self.key: object = self
             self.can_be_asked = True
-            self.stateless = True
+            self.stateless = self.one_request = True
             level = meta.get(LOG_LEVEL_META_KEY)
             self.log_level = level if isinstance(level, str) else None
             self._levels: frozenset[str] = allowed_log_levels(context.protocol_version, meta)
@@ -102,6 +109,9 @@ class EndpointCaller(Caller):
             self.lacking[capability] = {}
         return refusal
 
+    def outside(self) -> Caller:
+        return ClientCaller(self._client, self) if self._client is not None else self
+
     def continue_as(self, other: EndpointCaller) -> None:
         """The client has sent its request again: notifications belong to the new one now."""
         self._channel, self._token, self._levels = other._channel, other._token, other._levels
@@ -110,3 +120,29 @@ class EndpointCaller(Caller):
         if self.stateless:
             return await self.questions.ask(method, params)
         return await self._channel.send_raw_request(method, params)
+
+
+class ClientCaller(Caller):
+    """A client of the handshake era between its requests: it hears and answers on its own stream."""
+
+    def __init__(self, client: LegacyClient, first: EndpointCaller) -> None:
+        self.key = self._client = client
+        self.protocol_version, self.capabilities = first.protocol_version, first.capabilities
+        self.groups, self.key_name, self.may_switch = first.groups, first.key_name, first.may_switch
+
+    @property
+    def can_be_asked(self) -> bool:  # type: ignore[override] # it comes and goes
+        return self._client.open
+
+    @property
+    def log_level(self) -> str | None:  # type: ignore[override] # it may change
+        return self._client.log_level
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        lowest = _LEVELS.index(self.log_level) if self.log_level in _LEVELS else 0
+        if method == "notifications/message" and params.get("level") not in _LEVELS[lowest:]:
+            return
+        await self._client.connection.outbound.notify(method, params)
+
+    async def ask(self, method: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        return await self._client.connection.outbound.send_raw_request(method, params)

@@ -15,6 +15,7 @@ from mcp.server.connection import Connection
 
 _log = logging.getLogger(__name__)
 _SEND_SECONDS = 30
+_MOST_UNTOLD = 1000
 _Message = tuple[str, str | None]
 """`(method, uri or None)`: the same one twice is one."""
 
@@ -35,6 +36,9 @@ class LegacyClient:
     def tell(self, method: str, uri: str | None = None) -> None:
         """Send a notification as soon as the client can hear it. Does not wait."""
         self._untold[method, uri] = None
+        if len(self._untold) > _MOST_UNTOLD:
+            _log.warning("a client does not read its notifications; the oldest ones are left out")
+            del self._untold[next(iter(self._untold))]
         self.flush()
 
     def flush(self) -> None:

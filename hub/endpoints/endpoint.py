@@ -104,17 +104,20 @@ class Endpoint:
             self._runner.cancel()
             await asyncio.wait([self._runner], timeout=3)
 
-    def resource_updated(self, server: str, uri: str) -> None:
-        """Tell the clients that subscribed to a resource of a server that it changed."""
+    def resource_updated(self, server: str, uri: str, only: object = None) -> None:
+        """Tell the clients that subscribed to a resource of a server that it changed; or `only` that one."""
         table = self.view.uris.get(server)
         if table is None:
             return
         public = table.public(uri)
         for client in self._handlers.clients:
             # A server may name a part of what was subscribed to.
-            if any(public.startswith(subscribed) for subscribed in client.subscribed):
+            if only in (None, client) and any(
+                public.startswith(subscribed) for subscribed in client.subscribed
+            ):
                 client.tell("notifications/resources/updated", public)
-        self._spawn(self._handlers.bus.publish(ResourceUpdated(public)))
+        if only is None:
+            self._spawn(self._handlers.bus.publish(ResourceUpdated(public)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # RFC 9110, 5.5: whitespace around a field value is no part of it; httptools leaves it there.

@@ -8,7 +8,7 @@ in place after they have checked the request.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import mcp_types as types
@@ -25,14 +25,16 @@ from hub.discovery_tools import finder
 from hub.downstream import Caller
 from hub.downstream.errors import DownstreamError
 from hub.downstream.listing import Definition
-from hub.endpoints import ready, rewrite
+from hub.endpoints import ready, rewrite, tasks
 from hub.endpoints.account import ToolAccount
-from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern, key_of
+from hub.endpoints.caller import Context, EndpointCaller, connection_of, is_modern, key_of, name_of
 from hub.endpoints.connections import LegacyClient, LegacyClients
 from hub.endpoints.envelope import dress
 from hub.endpoints.parking import ParkingLot
 from hub.endpoints.watch import Watch
 from hub.keys.words import refusal_of
+from hub.trust.audit import Audit
+from hub.trust.pages import ADDRESS, READ_MORE, Pages
 from hub.usage.records import ToolSink
 
 _RESOURCE_NOT_FOUND = -32002
@@ -63,17 +65,34 @@ class Servers(Protocol):
     ) -> Coroutine[Any, Any, dict[str, Any]]:
         """The raw result. Raises `MCPError` and `DownstreamError`."""
 
-    def subscribe(self, server: str, uri: str) -> None: ...
+    def subscribe(self, server: str, uri: str, caller: Caller | None = None) -> None:
+        """For `caller` alone, where it has a session of its own with the server. Raises `DownstreamError`."""
 
-    def unsubscribe(self, server: str, uri: str) -> None: ...
+    def unsubscribe(self, server: str, uri: str, client: object = None) -> None: ...
+
+    def client_gone(self, client: object) -> None:
+        """A client's session has ended; `client` was the key of its callers."""
+
+    async def roots_changed(self, client: object) -> None: ...
+
+    def capabilities(self, server: str) -> Mapping[str, Any]:
+        """What a server that is up can do, in wire form."""
 
     def why_unknown(self, name: str) -> str | None:
         """If a name looks like that of a server that is not up: which, and why."""
 
+    def reading_tools(self, servers: Collection[str]) -> tuple[dict[str, Any], ...]:
+        """What is listed beside the tools of `servers` to read the rest of results that were cut."""
+
+    @property
+    def rests(self) -> Pages: ...
+
+    audit: Audit
+
     def not_up(self) -> list[tuple[str, str]]:
         """The servers that are not up, with their states."""
 
-    async def set_log_level(self, servers: tuple[str, ...], level: str) -> None: ...
+    async def set_log_level(self, servers: tuple[str, ...], level: str, client: object) -> None: ...
 
 
 class Handlers:
@@ -128,11 +147,15 @@ class Handlers:
             ("prompts/get", types.GetPromptRequestParams, self._get_prompt),
             ("completion/complete", types.CompleteRequestParams, self._complete),
             ("logging/setLevel", types.SetLevelRequestParams, self._set_level),
+            *((method, types.RequestParams, self._task) for method in tasks.METHODS),
         )
         for method, params_type, handler in table:
             server.add_request_handler(method, params_type, _raw(method, handler, info))
         server.add_request_handler(
             "subscriptions/listen", types.SubscriptionsListenRequestParams, self._listen
+        )
+        server.add_notification_handler(
+            "notifications/roots/list_changed", types.NotificationParams, self._roots_changed
         )
         server.get_tool_input_schema = lambda name: self.view.input_schema(name)
         server.middleware.append(self._middleware)
@@ -155,7 +178,10 @@ class Handlers:
 
     def _introduced(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         """The hub's introduction of itself, with the instructions of the servers that the client may see."""
-        told = self.view_of(context).instructions
+        view = self.view_of(context)
+        offered = (self._servers.capabilities(server) for server in view.uris)
+        result = tasks.introduced(result, offered, modern=is_modern(context))
+        told = view.instructions
         if told == self._view.instructions:
             return result
         kept = {key: value for key, value in result.items() if key != "instructions"}
@@ -164,7 +190,7 @@ class Handlers:
     async def _list_tools(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
         view = self.view_of(context)
-        return self._ready(context, view, "tools", view.listed)
+        return self._ready(context, view, "tools", (*view.listed, *self._servers.reading_tools(view.uris)))
 
     async def _list_prompts(self, context: Context, params: Params) -> Mapping[str, Any]:
         _refuse_cursor(params)
@@ -195,17 +221,23 @@ class Handlers:
 
     async def _call_tool(self, context: Context, params: Params) -> Mapping[str, Any]:
         view = self.view_of(context)
-        with ToolAccount(self.sink, self.profile, context, params) as account:
+        with ToolAccount(self.sink, self.profile, context, params, self._servers.audit) as account:
             if (found := await self._discover(view, params)) is not None:
                 account.item(_OWN, str(params["name"]))
                 account.result(found)
                 return found
             params = finder.meant(params, view)
+            account.called_with(params)
+            if params["name"] == READ_MORE and READ_MORE not in view.tool_by_name:
+                account.item(_OWN, READ_MORE)
+                more = self._servers.rests.as_tool(params.get("arguments") or {}, name_of(context))
+                account.result(more)
+                return more
             item = self._item(view, view.tool_by_name, "tool", str(params["name"]))
             account.item(item.server, item.original)
             answer = await self._pass_on(context, item.server, {**params, "name": item.original})
             account.result(answer)
-            return rewrite.tool_result(answer, view.uris[item.server])
+            return tasks.rewritten(answer, view.uris[item.server])
 
     async def _discover(self, view: View, params: Params) -> Mapping[str, Any] | None:
         """The answer to a call of a tool for finding tools, unless it is one of a tool that was found."""
@@ -222,6 +254,8 @@ class Handlers:
         return rewrite.prompt_result(answer, table)
 
     async def _read(self, context: Context, params: Params) -> Mapping[str, Any]:
+        if str(params["uri"]).startswith(ADDRESS):
+            return self._servers.rests.as_resource(str(params["uri"]), name_of(context))
         server, uri = self._place(context, str(params["uri"]))
         table = self.view.uris[server]
         return rewrite.read_result(await self._pass_on(context, server, {**params, "uri": uri}), table)
@@ -236,13 +270,24 @@ class Handlers:
             server, reference["uri"] = self._place(context, str(reference.get("uri")))
         return await self._pass_on(context, server, {**params, "ref": reference})
 
+    async def _task(self, context: Context, params: Params) -> Mapping[str, Any]:
+        place = self.view_of(context).find_uri(str(params.get("taskId")))
+        if context.method == tasks.LIST or place is None:
+            raise tasks.refusal(context.method, params)
+        server, own = place
+        answer = await self._pass_on(context, server, {**params, "taskId": own})
+        return tasks.rewritten(answer, self.view.uris[server])
+
     async def _subscribe(self, context: Context, params: Params) -> Mapping[str, Any]:
         uri = str(params["uri"])
         server, original = self._place(context, uri)
         client = self.clients.of(connection_of(context))
         if uri not in client.subscribed:
+            try:
+                self._servers.subscribe(server, original, EndpointCaller(context, client))
+            except DownstreamError as error:
+                raise MCPError(INTERNAL_ERROR, str(error)) from error
             client.subscribed.add(uri)
-            self._servers.subscribe(server, original)
         return {}
 
     async def _unsubscribe(self, context: Context, params: Params) -> Mapping[str, Any]:
@@ -250,13 +295,18 @@ class Handlers:
         client = self.clients.of(connection_of(context))
         if uri in client.subscribed:
             client.subscribed.discard(uri)
-            self._release((uri,))
+            self._release((uri,), client)
         return {}
 
     async def _set_level(self, context: Context, params: Params) -> Mapping[str, Any]:
-        self.clients.of(connection_of(context)).log_level = str(params["level"])
-        await self._servers.set_log_level(tuple(self.view_of(context).uris), str(params["level"]))
+        client = self.clients.of(connection_of(context))
+        client.log_level = str(params["level"])
+        await self._servers.set_log_level(tuple(self.view_of(context).uris), client.log_level, client)
         return {}
+
+    async def _roots_changed(self, context: Context, _: Any) -> None:
+        if not is_modern(context):
+            await self._servers.roots_changed(self.clients.of(connection_of(context)))
 
     async def _listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
@@ -274,12 +324,13 @@ class Handlers:
             self._release(held)
 
     def _gone(self, client: LegacyClient) -> None:
-        self._release(client.subscribed)
+        self._release(client.subscribed, client)
+        self._servers.client_gone(client)
 
-    def _release(self, uris: Any) -> None:
+    def _release(self, uris: Any, client: object = None) -> None:
         for uri in uris:
             if (place := self.view.find_uri(uri)) is not None:
-                self._servers.unsubscribe(*place)
+                self._servers.unsubscribe(*place, client)
 
     async def _pass_on(self, context: Context, server: str, params: Params) -> dict[str, Any]:
         """Requests to servers count to the limits of the client's key."""
@@ -387,6 +438,7 @@ _PLACEHOLDERS: dict[str, dict[str, Any]] = {
     "prompts/get": {"resultType": "complete", "messages": []},
     "completion/complete": {"resultType": "complete", "completion": {"values": []}},
     "logging/setLevel": {},
+    **{method: {} for method in tasks.METHODS},
 }
 
 

@@ -137,10 +137,14 @@ class _Sampled(Caller):
         self.groups, self.key_name = inner.groups, inner.key_name
         self.wants_progress = inner.wants_progress
         self.can_be_asked = True
+        self.one_request = inner.one_request
         capabilities = {name: value for name, value in inner.capabilities.items() if name != "sampling"}
         if settings.sampling != "deny":
             capabilities["sampling"] = {"tools": {}}
         self.capabilities = capabilities
+
+    def outside(self) -> Caller:
+        return _Sampled(self._sampling, self._server, self._settings, self._inner.outside())
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         await self._inner.notify(method, params)

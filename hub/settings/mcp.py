@@ -11,10 +11,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from hub.settings.base import Model, Strings
 from hub.settings.oauth import Login
-from hub.settings.observability import Size
+from hub.settings.observability import Size, Span
 
 SamplingPolicy = Annotated[str, Field(pattern=r"^(client|ask|deny|group:[A-Za-z0-9_][A-Za-z0-9._-]*)$")]
 Transport = Literal["stdio", "http", "sse"]
+Confirm = Literal["never", "destructive", "always"]
+ResultSize = Annotated[Size, Field(ge=1000)]
 Discovery = Literal["all", "search", "auto"]
 PublicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 """What every client and provider takes as the name of a tool."""
@@ -22,6 +24,19 @@ PublicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 FIND, DESCRIBE, CALL = "find_tools", "describe_tool", "call_tool"
 RESERVED_TOOL_NAMES = frozenset((FIND, DESCRIBE, CALL))
 """The tools of `discovery: search`; no other tool has these names."""
+
+
+class ToolLimits(Model):
+    """What holds for some tools of a server. What is absent here is as the server's entry says."""
+
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds that one call may take without a sign of life."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Calls a minute, of all clients together."""
+    confirm: Confirm | None = None
+    """Which calls the user has to agree to first."""
+    max_result: ResultSize | None = None
+    """The largest result that is passed on in one piece, such as 200KB."""
 
 
 class McpServerSettings(Model):
@@ -58,6 +73,25 @@ class McpServerSettings(Model):
     sampling_budget: int | None = Field(default=200_000, ge=1)
     """Tokens an hour that it may use of the hub's groups; null: as many as it likes."""
 
+    session: Literal["shared", "per-client"] = "shared"
+    """`shared`: one session, and one process, for all clients; `per-client`: one for each, so that state,
+    questions and roots of two clients never meet."""
+    max_sessions: int = Field(default=64, ge=1)
+    """With `per-client`: how many at once."""
+    session_idle: Span = 1800.0
+    """With `per-client`: how long a client's session is kept without a request, such as `30m`."""
+
+    trust: Literal["pin", "always"] = "pin"
+    """`pin`: a tool whose definition changed since it was first seen, or has hidden instructions in it, is
+    held back until `hub trust NAME`; `always`: every definition is passed on as it is."""
+    confirm: Confirm = "never"
+    """Which calls the user has to agree to first: those of tools that may destroy something (not read-only,
+    and `destructiveHint` is not false), or all. A client that cannot ask its user is refused."""
+    max_result: ResultSize | None = None
+    """The largest result of a tool that is passed on in one piece, such as 200KB; the rest can be read."""
+    tools: Mapping[str, ToolLimits] = Field(default_factory=dict)
+    """`{glob: …}` over the names that it gives its tools; the first that matches and says a thing counts."""
+
     @model_validator(mode="after")
     def _one_transport(self) -> McpServerSettings:
         if (self.command is None) == (self.url is None):
@@ -77,9 +111,17 @@ class McpServerSettings(Model):
         """Whether its `headers` hold a credential of the standard kind."""
         return any(name.lower() == "authorization" for name in self.headers)
 
+    def has_same_session(self, other: McpServerSettings) -> bool:
+        """Whether a session that was made with these settings is as good with `other` ones."""
+        return self.model_copy(update={name: getattr(other, name) for name in _RULES}) == other
+
     @property
     def transport(self) -> Transport:
         return self.type or ("stdio" if self.command is not None else "http")
+
+
+_RULES = ("timeout", "sampling", "sampling_budget", "trust", "confirm", "max_result", "tools")
+"""What is looked at for each request, so that a change of it needs no new session."""
 
 
 class ToolFilter(Model):

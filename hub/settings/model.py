@@ -17,7 +17,7 @@ from hub.settings.mcp import DiscoverySettings, McpServerSettings, ProfileSettin
 from hub.settings.observability import LogSettings, RecorderSettings, TelemetrySettings
 from hub.settings.providers import ProviderSettings
 from hub.settings.server import ServerSettings
-from hub.settings.usage import PriceSettings, TargetGlob, UsageSettings
+from hub.settings.usage import AuditSettings, PriceSettings, TargetGlob, UsageSettings
 
 
 class Settings(DiscoverySettings):
@@ -49,6 +49,8 @@ class Settings(DiscoverySettings):
     """Keeps full exchanges for `hub replay`; `true` is short for all defaults."""
     usage: UsageSettings = UsageSettings()
     """What is written down of each call, and for how long."""
+    audit: AuditSettings = AuditSettings()
+    """What is written down of tool calls beyond that."""
     prices: Mapping[TargetGlob, PriceSettings] = Field(default_factory=dict)
     """What models cost: `provider/model`, a glob, to its price. The first match wins; what none matches has
     the price that comes with the hub, or none."""

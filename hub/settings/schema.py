@@ -106,6 +106,12 @@ def _add_other_spellings(server: Json) -> None:
     properties["enabled"] = {"type": "boolean", "description": "The opposite of `disabled`"}
     properties["envFile"] = {"type": "string", "description": "A file of `NAME=value` lines, put below `env`"}
     for name in sorted(ide.INERT):
+        if name in properties:  # `trust`: an editor's is a switch
+            properties[name] = {
+                "anyOf": [{"enum": properties[name]["enum"]}, {"type": "boolean"}],
+                **_description(properties[name]),
+            }
+            continue
         properties[name] = {"description": "Accepted and left out: it is the editor's own"}
 
 

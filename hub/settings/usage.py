@@ -46,6 +46,13 @@ class UsageSettings(Model):
     """How large the database may become, such as `1GB`; the oldest rows go first."""
 
 
+class AuditSettings(Model):
+    """What is written down of tool calls beyond who, what, how long and how large."""
+
+    arguments: bool = False
+    """Keep what tools are called with, in the usage database. Without it there is a hash of it."""
+
+
 class BasePriceSettings(Model):
     """US dollars per million tokens."""
 

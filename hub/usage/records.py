@@ -12,6 +12,7 @@ Row = dict[str, Any]
 """A row of the table by its columns' names."""
 
 _LONGEST_TEXT = 200
+LONGEST_ARGUMENTS = 10_000
 _LARGEST = 2**62
 """Counts come from upstreams: what no database could hold must not keep the rest from being written."""
 
@@ -41,6 +42,10 @@ class ToolRecord:
     bytes_in: int = 0
     bytes_out: int = 0
     """Of the arguments and the result, as JSON."""
+    arguments_hash: str = ""
+    """The same for the same arguments, and nothing can be read from it."""
+    arguments: str | None = None
+    """As JSON, where the settings ask for it (`audit.arguments`)."""
 
 
 ToolSink = Callable[[ToolRecord], None]
@@ -97,6 +102,8 @@ def _of_tool(record: ToolRecord) -> Row:
         "bytes_in": record.bytes_in,
         "bytes_out": record.bytes_out,
         "error_kind": record.error_kind,
+        "arguments_hash": record.arguments_hash,
+        "arguments": None if record.arguments is None else _storable(record.arguments[:LONGEST_ARGUMENTS]),
     }
 
 
@@ -121,13 +128,19 @@ _EMPTY: Row = {
     "losses": "",
     "retries": 0,
     "cost": None,
+    "arguments_hash": "",
+    "arguments": None,
 }
 """All rows of one statement have the same columns."""
 
 
 def _text(text: str) -> str:
     """Without what PostgreSQL cannot hold (NUL, lone surrogates), and of a bounded length."""
-    return text[:_LONGEST_TEXT].replace("\0", "").encode("utf-8", "replace").decode()
+    return _storable(text[:_LONGEST_TEXT])
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _count(count: int | None) -> int | None:

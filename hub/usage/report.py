@@ -158,7 +158,7 @@ def report(url: str, by: By, chosen: Filter, zone: tzinfo | None = None) -> Repo
     """Sums by name. Days are those of `zone`; None: of this machine. Raises UsageError."""
     sums: dict[str, Sums] = {}
     total = Sums("total")
-    with _reading(url) as connection:
+    with reading(url) as connection:
         for row in _answers(connection, by, chosen):
             name = _name(by, row, zone)
             sums.setdefault(name, Sums(name)).add(row)
@@ -172,12 +172,12 @@ def spent(url: str, key: str, since: float) -> float:
 
     Raises UsageError."""
     total = select(func.sum(_C.cost)).where(_C.key_name == key, _C.time >= since)
-    with _reading(url) as connection:
+    with reading(url) as connection:
         return float(connection.execute(total).scalar() or 0.0) if connection is not None else 0.0
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[Connection | None]:
+def reading(url: str) -> Iterator[Connection | None]:
     """None where nothing has been written yet."""
     engine = open_to_read(url)
     if engine is None:

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Meta
 
 METADATA = MetaData()
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Those of the migrations, oldest first. Told here too, so that Alembic is imported only to upgrade."""
 
 
@@ -50,6 +50,8 @@ CALLS = Table(
     Column("retries", Integer, nullable=False),
     Column("cost", Double),  # US dollars; NULL: no price is known
     Column("error_kind", Text),
+    _text("arguments_hash"),
+    Column("arguments", Text),  # of tools; NULL: not asked for
     Index("calls_by_time", "time"),
     Index("calls_by_key", "key_name", "time"),
 )

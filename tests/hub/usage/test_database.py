@@ -56,7 +56,8 @@ def test_every_column_is_written(database: Database, file: Path) -> None:
     given = chat(
         estimated=True, stream=True, bytes_in=7, bytes_out=8, status=502, error_kind="upstream", error="words"
     )
-    database.write([row_of(given), row_of(tool(error_kind="tool", bytes_in=1, bytes_out=2))])
+    called = tool(error_kind="tool", bytes_in=1, bytes_out=2, arguments_hash="ab", arguments='{"a":"\0"}')
+    database.write([row_of(given), row_of(called)])
     names = [column.name for column in CALLS.columns if column.name != "id"]
     a_chat, a_tool = (dict(zip(names, row, strict=True)) for row in rows(file, ", ".join(names)))
     assert a_chat == {
@@ -66,6 +67,7 @@ def test_every_column_is_written(database: Database, file: Path) -> None:
         "tokens_in": 1000, "tokens_cached": 400, "tokens_cache_write": 50, "tokens_out": 100,
         "tokens_reasoning": 30, "estimated": 1, "first_byte": 0.25, "duration": 1.5, "bytes_in": 7,
         "bytes_out": 8, "losses": "seed,logprobs", "retries": 1, "cost": 0.01, "error_kind": "upstream",
+        "arguments_hash": "", "arguments": None,
     }  # fmt: skip
     assert a_tool == {
         "time": NOW, "request_id": "", "kind": "tool", "key_name": "laptop", "client": "an-ide",
@@ -73,7 +75,7 @@ def test_every_column_is_written(database: Database, file: Path) -> None:
         "profile": "p", "server": "files", "tool": "read", "status": None, "stream": 0, "tokens_in": None,
         "tokens_cached": None, "tokens_cache_write": None, "tokens_out": None, "tokens_reasoning": None,
         "estimated": 0, "first_byte": None, "duration": 0.5, "bytes_in": 1, "bytes_out": 2, "losses": "",
-        "retries": 0, "cost": None, "error_kind": "tool",
+        "retries": 0, "cost": None, "error_kind": "tool", "arguments_hash": "ab", "arguments": '{"a":""}',
     }  # fmt: skip
 
 
