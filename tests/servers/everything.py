@@ -26,6 +26,8 @@ from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
     ResourceUpdated,
     ToolsListChanged,
 )
@@ -68,6 +70,15 @@ LINK_RESULT: dict[str, Any] = {
 }
 
 
+TASKS = "io.modelcontextprotocol/tasks"
+"""The extension of 2026-07-28."""
+TASKS_OF_2025 = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
+ICON = {"src": "https://example.com/icon.png", "mimeType": "image/png", "sizes": ["48x48"], "theme": "dark"}
+BLOB = "AAECAwT/"
+"""Bytes that are no text."""
+MOMENT = "2026-07-28T00:00:00Z"
+
+
 class Everything:
     def __init__(self, era: str, prefix: str) -> None:
         self.era = era
@@ -78,6 +89,9 @@ class Everything:
         self.cancelled = 0
         self.subscribed: list[str] = []
         self.legacy: dict[int, Connection] = {}
+        self.extra_resources: list[str] = []
+        self.extra_prompts: list[str] = []
+        self.tasks: dict[str, dict[str, Any]] = {}
         self.bus = InMemorySubscriptionBus()
         self.server: Server[Any] = Server(
             prefix or "everything",
@@ -99,6 +113,8 @@ class Everything:
         if era == "legacy":
             self.server._request_handlers.pop("server/discover")
             self.server._request_handlers.pop("subscriptions/listen")
+        else:
+            self.server.extensions[TASKS] = {}
         self.server.middleware.append(self.middleware)
 
     async def middleware(self, ctx: Context, call_next: Any) -> Any:
@@ -108,7 +124,61 @@ class Everything:
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS and id(connection) not in self.legacy:
             self.legacy[id(connection)] = connection
             connection.exit_stack.callback(self.legacy.pop, id(connection), None)
-        return await call_next(ctx)
+        if (answer := self.about_tasks(ctx)) is not None:
+            return answer
+        result = await call_next(ctx)
+        if ctx.method == "initialize" and self.era == "legacy":
+            result["capabilities"]["tasks"] = TASKS_OF_2025
+        return result
+
+    def about_tasks(self, ctx: Context) -> dict[str, Any] | None:
+        """Tasks of both eras, past the SDK, which has neither: the client of 2025 asks for one in its call, a
+        server of 2026 makes one if the client can ask after it."""
+        params = dict(ctx.params or {})
+        modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+        if ctx.method == "tools/call" and params.get("name") == "task":
+            capabilities = ctx.session.client_capabilities
+            can_wait = modern and TASKS in ((capabilities and capabilities.extensions) or {})
+            if not can_wait and (modern or "task" not in params):
+                return None
+            name = f"task-{len(self.tasks) + 1}"
+            task = {"taskId": name, "status": "working", "createdAt": MOMENT, "lastUpdatedAt": MOMENT}
+            self.tasks[name] = (
+                {**task, "ttlMs": 60000, "pollIntervalMs": 10} if modern else {**task, "ttl": 60000}
+            )
+            return {"resultType": "task", **self.tasks[name]} if modern else {"task": self.tasks[name]}
+        if not ctx.method.startswith("tasks/"):
+            return None
+        if ctx.method == "tasks/list":
+            return {"tasks": [*self.tasks.values()]}
+        task = self.tasks.get(params["taskId"])
+        if task is None:
+            raise MCPError(types.INVALID_PARAMS, f"no task {params['taskId']}")
+        return self.task_answer(ctx.method, task, params, modern)
+
+    def task_answer(self, method: str, task: dict[str, Any], params: dict[str, Any], modern: bool) -> Any:
+        link = {"type": "resource_link", "name": "static", "uri": "test://static"}
+        match method:
+            case "tasks/cancel":
+                task["status"] = "cancelled"
+                return {"resultType": "complete"} if modern else task
+            case "tasks/update":
+                task |= {
+                    "status": "completed",
+                    "result": {"content": [link], "structuredContent": params["inputResponses"]},
+                }
+                return {"resultType": "complete"}
+            case "tasks/result":
+                task["status"] = "completed"
+                related = {"io.modelcontextprotocol/related-task": {"taskId": task["taskId"]}}
+                return {"content": [link], "_meta": related}
+            case _ if modern and task["status"] == "working":
+                schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+                question = {"mode": "form", "message": "your name?", "requestedSchema": schema}
+                asked = {"q": {"method": "elicitation/create", "params": question}}
+                return {"resultType": "complete", **task, "status": "input_required", "inputRequests": asked}
+            case _:
+                return {"resultType": "complete", **task} if modern else task
 
     def tools(self) -> list[dict[str, Any]]:
         described = {
@@ -118,7 +188,8 @@ class Everything:
         names = (
             "echo", "verbatim", "env", "pid", "headers", "progress", "log", "slow", "cancelled", "link",
             "ask", "roots", "sample", "capabilities", "add_tool", "remove_tool", "touch", "subscriptions",
-            "fail", "meta", LONG_NAME,
+            "fail", "meta", "task", "add_resource", "remove_resource", "add_prompt", "remove_prompt",
+            LONG_NAME,
         )  # fmt: skip
         return [
             {
@@ -127,6 +198,7 @@ class Everything:
                 "description": f"{name} of {self.prefix}",
                 "inputSchema": described.get(name, NOTHING),
                 "annotations": {"readOnlyHint": name in ("pid", "echo"), "destructiveHint": False},
+                "icons": [ICON],
                 "_meta": {"example.com/vendor": {"n": 1}},
             }
             for name in (*names, *self.extra)
@@ -256,6 +328,29 @@ class Everything:
         await self.announce("notifications/tools/list_changed", ToolsListChanged())
         return text("removed")
 
+    async def tool_task(self, ctx: Context, arguments: Any, params: Any) -> Any:
+        return text("done at once")
+
+    async def tool_add_resource(self, ctx: Context, arguments: Any, params: Any) -> Any:
+        self.extra_resources.append(arguments["name"])
+        await self.announce("notifications/resources/list_changed", ResourcesListChanged())
+        return text("added")
+
+    async def tool_remove_resource(self, ctx: Context, arguments: Any, params: Any) -> Any:
+        self.extra_resources.remove(arguments["name"])
+        await self.announce("notifications/resources/list_changed", ResourcesListChanged())
+        return text("removed")
+
+    async def tool_add_prompt(self, ctx: Context, arguments: Any, params: Any) -> Any:
+        self.extra_prompts.append(arguments["name"])
+        await self.announce("notifications/prompts/list_changed", PromptsListChanged())
+        return text("added")
+
+    async def tool_remove_prompt(self, ctx: Context, arguments: Any, params: Any) -> Any:
+        self.extra_prompts.remove(arguments["name"])
+        await self.announce("notifications/prompts/list_changed", PromptsListChanged())
+        return text("removed")
+
     async def tool_touch(self, ctx: Context, arguments: Any, params: Any) -> Any:
         uri = arguments["uri"]
         await self.announce("notifications/resources/updated", ResourceUpdated(uri), {"uri": uri})
@@ -271,7 +366,12 @@ class Everything:
 
     async def list_resources(self, ctx: Context, params: Any) -> types.ListResourcesResult:
         return types.ListResourcesResult.model_validate(
-            {"resources": [{"name": "static", "uri": "test://static", "mimeType": "text/plain", "size": 6}]}
+            {
+                "resources": [
+                    {"name": "static", "uri": "test://static", "mimeType": "text/plain", "size": 6},
+                    *({"name": name, "uri": f"test://dyn/{name}"} for name in self.extra_resources),
+                ]
+            }
         )
 
     async def list_templates(self, ctx: Context, params: Any) -> types.ListResourceTemplatesResult:
@@ -281,6 +381,10 @@ class Everything:
 
     async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         uri = str(params.uri)
+        if uri == "test://dyn/binary":
+            content = {"uri": uri, "blob": BLOB, "mimeType": "application/octet-stream"}
+            hints = {"ttlMs": 5000, "cacheScope": "public"} if self.era == "modern" else {}
+            return types.ReadResourceResult.model_validate({"contents": [content], **hints})
         if uri != "test://static" and not uri.startswith("test://dyn/"):
             raise MCPError(-32002, "Resource not found", {"uri": uri})
         return types.ReadResourceResult.model_validate(
@@ -303,7 +407,9 @@ class Everything:
                         "name": "greet",
                         "description": "Greets",
                         "arguments": [{"name": "who", "required": True}],
-                    }
+                        "icons": [ICON],
+                    },
+                    *({"name": name} for name in self.extra_prompts),
                 ]
             }
         )
