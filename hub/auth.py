@@ -149,14 +149,18 @@ class AuthMiddleware:
         """Whose access token it is, where what was sent is no key of the hub."""
         found = await self._tokens.find(oauth, request.bearer) if request.bearer else None
         if isinstance(found, Caller):
-            return _out_of_bounds(rules, found, request.path) or found
+            if _out_of_bounds(rules, found, request.path) is None:
+                return found
+            return Refusal(403, "permission", f"the scopes of this token do not open {request.path}")
         if isinstance(found, tokens.Missing):
             message = f"this token lacks the scope {' '.join(found.scopes)}"
             challenge = tokens.challenge(oauth, given=True, missing=found.scopes)
             return Refusal(403, "permission", message, challenge=challenge)
         challenge = tokens.challenge(oauth, given=bool(request.bearer))
         message = refusal.message
-        if request.bearer and request.bearer.count(b".") == 2:
+        if not request.credentials:
+            message = f"this hub asks for an access token of {oauth.issuer}, or for one of its keys"
+        elif request.bearer and request.bearer.count(b".") == 2:
             message = f"this token is not good here: expired, or not made by {oauth.issuer} for this hub"
         return Refusal(401, "authentication", message, challenge=challenge)
 

@@ -67,6 +67,8 @@ class TokenSettings(Model):
     """The authorization server, as its tokens name it in `iss`."""
     audience: Strings = Field(min_length=1)
     """What tokens have to name in `aud`: the hub's address as clients know it, `https://hub.example.com/mcp`."""
+    resource: str | None = None
+    """The hub's address as clients know it, where `audience` is no address."""
     jwks_url: str | None = None
     """Where its public keys are; absent: where its metadata says."""
     algorithm: Literal[
@@ -77,6 +79,17 @@ class TokenSettings(Model):
     """What every token has to have."""
     limit_by_scopes: bool = False
     """Whether tokens open only what their scopes name: `group:NAME`, `profile:NAME`, `server:NAME`."""
+
+    @property
+    def resource_url(self) -> str:
+        return self.resource or self.audience[0]
+
+    @model_validator(mode="after")
+    def _address(self) -> TokenSettings:
+        parts = urlsplit(self.resource_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("needs the hub's address as `resource`, since `audience` is none")
+        return self
 
     @field_validator("issuer", "jwks_url")
     @classmethod

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from hub.settings.base import Model, Strings
 from hub.settings.keys import default_keys_file
+from hub.settings.oauth import TokenSettings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -47,6 +48,8 @@ class ServerSettings(Model):
     """The second word for listening beyond loopback without `keys`."""
     keys_file: Path | None = None
     """Where `hub keys` stores keys, from the settings file's folder; absent: in your state folder."""
+    oauth: TokenSettings | None = None
+    """Access tokens of an authorization server that open the hub, beside its keys."""
     max_body_bytes: int = Field(default=50 * 1024 * 1024, gt=0)
     """Largest request body that is accepted; larger ones get 413."""
     limits: OverloadSettings = OverloadSettings()

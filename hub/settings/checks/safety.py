@@ -38,7 +38,8 @@ def listening(document: Document, environ: Mapping[str, str]) -> None:
     server = document.section("server")
     host = server.get("host", "127.0.0.1")
     allowed = str(server.get("allow_no_keys", "false")).casefold() in ("true", "yes", "on", "1")
-    if not isinstance(host, str) or is_loopback(host) or document.section("keys") or allowed:
+    closed = document.section("keys") or server.get("oauth")
+    if not isinstance(host, str) or is_loopback(host) or closed or allowed:
         return
     if not Path(server.get("keys_file") or default_keys_file()).is_file():
         document.refuse(
