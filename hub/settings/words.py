@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from hub.settings.document import Document
 from hub.settings.model import Settings
@@ -53,8 +54,10 @@ KINDS = {
 
 def explain(document: Document, error: ValidationError) -> None:
     """Record every finding of `error` at its place in `document`."""
-    for finding in error.errors(include_url=False):
+    for finding in _of_what_was_meant(document.data, error.errors(include_url=False)):
         path: KeyPath = finding["loc"]
+        if path[-1:] == ("[key]",):  # the key is at fault, not what it holds
+            path = path[:-1]
         context = finding.get("ctx", {})
         match finding["type"]:
             case "extra_forbidden":
@@ -73,6 +76,41 @@ def explain(document: Document, error: ValidationError) -> None:
                 document.refuse(path, message.replace("'", "`"), hint)
             case _:
                 document.refuse(path, finding["msg"])
+
+
+def _of_what_was_meant(data: Any, findings: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """`findings`, with the names of a union's members taken out of their places.
+
+    Where a value may be one thing or another, pydantic says what is wrong with it as each of them. What
+    stands deepest tells what was meant: of a mapping its keys; else all that it may be is told.
+    """
+    unions: dict[KeyPath, list[tuple[KeyPath, ErrorDetails]]] = {}
+    for finding in findings:
+        union, rest = _split_at_union(data, finding["loc"])
+        if union is None:
+            yield finding
+        else:
+            unions.setdefault(union, []).append((rest, finding))
+    for union, found in unions.items():
+        deepest = [(rest, finding) for rest, finding in found if rest]
+        for rest, finding in deepest or found[:1]:
+            yield {**finding, "loc": (*union, *rest)}
+
+
+def _split_at_union(data: Any, path: KeyPath) -> tuple[KeyPath | None, KeyPath]:
+    """Where the union stands of which a member is named in `path`, and what comes behind that name."""
+    here = data
+    for at, step in enumerate(path):
+        inside = here.keys() if isinstance(here, dict) else range(len(here)) if isinstance(here, list) else ()
+        if step not in inside:
+            return (path[:at], path[at + 1 :]) if _is_member(step) else (None, ())
+        here = here[step]
+    return None, ()
+
+
+def _is_member(step: str | int) -> bool:
+    """Whether pydantic calls a member of a union so: `bool`, `AffinitySettings`, `tuple[str, ...]`."""
+    return isinstance(step, str) and (step == "bool" or step[:1].isupper() or "[" in step[1:])
 
 
 def nearest_hint(word: str, known: Iterable[str], *, only_near: bool = False) -> str:

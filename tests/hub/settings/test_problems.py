@@ -66,6 +66,27 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
         "        model: m\n        wait: 1\n",
         "unknown key `wait` at groups.g.targets[1].wait (line 7): did you mean `weight`?",
     ),
+    # --- what may be one thing or another
+    (
+        "a switch or a mapping",
+        "groups:\n  g: {provider: ollama, model: m, affinity: {ttl: forever}}\n",
+        "`forever` is no length of time: write it like 7d, 12h or 30m at groups.g.affinity.ttl (line 2)",
+    ),
+    (
+        "unknown key of a switch or a mapping",
+        "groups:\n  g: {provider: ollama, model: m, affinity: {tll: 1h}}\n",
+        "unknown key `tll` at groups.g.affinity.tll (line 2): did you mean `ttl`?",
+    ),
+    (
+        "neither switch nor mapping",
+        "groups:\n  g: {provider: ollama, model: m, affinity: maybe}\n",
+        "must be true or false, not `maybe` at groups.g.affinity (line 2)",
+    ),
+    (
+        "a key that cannot be one",
+        "prices:\n  k3: {input: 1, output: 1}\n",
+        "`k3` names no provider: write `provider/k3`, or `*/k3` for any at prices.k3 (line 2)",
+    ),
     # --- types
     ("port", "server: {port: many}\n", "must be a whole number, not `many` at server.port (line 1)"),
     ("port range", "server:\n  port: 70000\n", "must be at most 65535, not `70000` at server.port (line 2)"),
