@@ -42,6 +42,7 @@ from hub.snapshot import Snapshot, embedded_providers, limit_table
 from hub.state_folder import state_folder
 from hub.sync import LiveSettings
 from hub.trust.endpoint import trust_routes
+from hub.trust.store import TRUST, scope_of
 from hub.usage.endpoint import usage_route
 from hub.usage.writer import UsageWriter, database_url
 from hub.web_search import WebSearch
@@ -85,7 +86,7 @@ class Hub:
             sink=self.calls.take_tool,
             guard=False,  # AuthMiddleware checks Host and Origin
             watch=self.inside,
-            trust_folder=state_folder() / "trust",
+            trust_folder=state_folder() / TRUST,
         )
         self.model_tools = ModelTools()
         self.mcp.add_virtual_server(MODEL_TOOLS, self.model_tools)
@@ -160,9 +161,8 @@ class Hub:
 
     async def _apply_tools(self, new: Snapshot, old: Snapshot | None) -> None:
         settings = new.settings
-        path = new.loaded.path
         self.mcp.audit.follow(settings.audit, scrubber_of(new.loaded).text)
-        self.mcp.warden.follow(str(path.resolve()) if path is not None else "")
+        self.mcp.warden.follow(scope_of(new.loaded.path))
         offered = self.model_tools.offer(new.table.groups.values() if settings.model_tools else ())
         if (
             old is None

@@ -20,6 +20,7 @@ from hub.cli.errors import CommandError, did_you_mean
 from hub.cli.options import Reach
 from hub.cli.settings import load
 from hub.settings import SettingsError
+from hub.state_folder import state_folder
 
 if TYPE_CHECKING:
     from hub.mcp_hub import McpHub
@@ -144,13 +145,15 @@ async def _started(reach: Reach, needed_for: str | None) -> AsyncIterator[Starte
     loaded = load(reach.config)
     from hub.cli.run import version
     from hub.mcp_hub import McpHub
+    from hub.trust.store import TRUST, scope_of
 
     logging.getLogger().addHandler(logging.NullHandler())  # what fails is told by `failures`
     servers = loaded.settings.mcp_servers
     wanted = {name: spec for name, spec in servers.items() if (needed_for or "").startswith(prefix(name))}
     servers = wanted or servers
     slowest = max((spec.start_timeout for spec in servers.values()), default=0.0)
-    async with McpHub(version=version()) as hub:
+    async with McpHub(version=version(), trust_folder=state_folder() / TRUST) as hub:
+        hub.warden.follow(scope_of(loaded.path))
         if not wanted:
             hub.add_virtual_server(OWN_SERVER, _own_tools(loaded))
         await hub.apply(servers, loaded.settings.profiles)

@@ -122,7 +122,7 @@ def _rename(document: Document, path: KeyPath, entry: dict[str, Any]) -> None:
 
 
 def _leave_out(document: Document, path: KeyPath, entry: dict[str, Any]) -> None:
-    inert = [key for key in entry if key in INERT and not (key == "trust" and isinstance(entry[key], str))]
+    inert = [key for key in entry if key in INERT and not _is_own_trust(key, entry[key])]
     for key in inert:
         del entry[key]
     if inert:
@@ -136,6 +136,11 @@ def _leave_out(document: Document, path: KeyPath, entry: dict[str, Any]) -> None
                 f"`{key}` does not belong to a server here",
                 f'write it into a profile, as `tools: {{exclude: ["{path[1]}_…"]}}`',
             )
+
+
+def _is_own_trust(key: str, value: object) -> bool:
+    """An editor's `trust` is a switch."""
+    return key == "trust" and str(value).lower() not in ("true", "false")
 
 
 def _login(document: Document, path: KeyPath, entry: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 log = logging.getLogger("hub.trust")
 
+TRUST = "trust"
+"""The folder's name in the state folder."""
 _VERSION = 1
 
 
@@ -35,6 +37,11 @@ class Pins:
     tools: Mapping[str, Pin] = field(default_factory=dict)
     instructions: str = ""
     """The digest of instructions that were trusted although something is wrong with them."""
+
+
+def scope_of(settings: Path | None) -> str:
+    """What tells the servers of one settings file from those of others."""
+    return str(settings.resolve()) if settings is not None else ""
 
 
 class PinFolder:
