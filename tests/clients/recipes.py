@@ -97,6 +97,9 @@ CODEX_TOOLS = Recipe(
     """\
 [mcp_servers.hub]
 url = "http://127.0.0.1:11434/mcp"
+
+[features]
+mcp_tool_list_changed = true
 """,
     ".codex/config.toml",
 )
