@@ -72,7 +72,7 @@ class ClientSessions(Generic[S]):
         """The session of a client that stays, made where there is none. Raises `Unavailable`."""
         entry = self._by_client.get(caller.key)
         if entry is None:
-            if not self._has_room():
+            if self._stopped or not self._has_room():
                 raise Unavailable(self._full())
             entry = self._add(caller)
             self._wait_idle(entry)

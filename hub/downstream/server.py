@@ -369,7 +369,9 @@ class DownstreamServer:
                 self._failures += 1
                 self._turn()
             if self._source is not None:
-                await self._pause(None)  # a client's own starts again when that client needs it
+                # A client's own starts again when that client needs it; one that waits has woken it before.
+                if not (was_live and self._in_flight):
+                    await self._pause(None)
             elif backoff or not was_live:
                 await self._pause(backoff or _FIRST_BACKOFF)
             backoff = min(max(backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
@@ -446,7 +448,8 @@ class DownstreamServer:
 
     def _enter(self, state: ServerState, reason: str | None) -> None:
         if (state, reason) != (self._state, self._reason):
-            level = logging.INFO if reason is None else logging.WARNING
+            quiet = logging.INFO if self._source is None else logging.DEBUG  # there may be many of them
+            level = quiet if reason is None else logging.WARNING
             self._log.log(level, "%s%s", state, f": {reason}" if reason else "")
             self._state, self._reason, self._since = state, reason, time.time()
 

@@ -36,6 +36,7 @@ from hub.downstream.watchdog import Watchdog
 from hub.settings.mcp import McpServerSettings
 
 _CHUNK = 256 * 1024
+_LONGEST_LINE = 128 * 1024 * 1024
 _LONGEST_LOG_LINE = 4096
 _CLOSE_SECONDS = 0.8
 """For a server to leave after its standard input was closed; SDK-made ones need about 0.1 s."""
@@ -194,7 +195,7 @@ def _release(process: asyncio.subprocess.Process) -> None:
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length (`readline` has a limit)."""
+    """Lines of almost any length (`readline` has a limit); one that never ends must not fill the memory."""
     rest = bytearray()
     while chunk := await stream.read(_CHUNK):
         rest += chunk
@@ -203,6 +204,9 @@ async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
             rest = bytearray(last)
             for line in whole:
                 yield bytes(line)
+        elif len(rest) > _LONGEST_LINE:
+            yield bytes(rest)  # which is no message, and so is left out
+            rest.clear()
     if rest:
         yield bytes(rest)
 

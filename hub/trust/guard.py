@@ -78,14 +78,13 @@ class Guard:
         if (why := self.refusal(server.name, tool)) is not None:
             raise MCPError(INVALID_PARAMS, why)
         rule = rule_of(server.settings, tool)
-        definition = next((each for each in server.listing.tools if each.get("name") == tool), {})
         self._count(server.name, tool, rule.rpm)
-        if _asks(rule.confirm, definition):
+        if rule.confirm != "never" and _asks(rule.confirm, _definition(server, tool)):
             await _agree(server.name, tool, params.get("arguments"), caller)
         result = await send(rule.timeout)
         if rule.max_result is None or "content" not in result:
             return result
-        typed = definition.get("outputSchema") is not None
+        typed = _definition(server, tool).get("outputSchema") is not None
         cut = self.pages.cut(tool, result, rule.max_result, caller.key_name, typed=typed)
         if cut is not result:
             server.troubles.note("oversized", tool)
@@ -117,6 +116,10 @@ class Guard:
                 {"type": "rate_limit", "retryAfter": wait},
             )
         times.append(now)
+
+
+def _definition(server: DownstreamServer, tool: str) -> Definition:
+    return next((each for each in server.listing.tools if each.get("name") == tool), {})
 
 
 def _asks(confirm: Confirm, definition: Definition) -> bool:
