@@ -17,6 +17,10 @@ from hub.downstream.errors import Unavailable
 from hub.settings.mcp import McpServerSettings
 
 
+_PATIENCE_SECONDS = 10.0
+"""How long a request waits for room."""
+
+
 class OwnSession(Protocol):
     """What is made for a client: a `DownstreamServer`."""
 
@@ -96,7 +100,7 @@ class ClientSessions(Generic[S]):
 
     async def _entry(self, caller: Caller) -> _Entry[S]:
         try:
-            async with asyncio.timeout(self._settings.start_timeout):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
                 while (entry := self._by_client.get(caller.key)) is None:
                     if self._stopped:
                         raise Unavailable(f"server {self._name!r} is stopped")

@@ -194,8 +194,10 @@ async def test_a_killed_child_concerns_one_client() -> None:
         assert hub.hub.status()[0].state == "ready"
 
 
-async def test_the_oldest_idle_session_makes_room_and_one_in_use_does_not() -> None:
-    settings = stdio(session="per-client", max_sessions=1, start_timeout=3)
+async def test_the_oldest_idle_session_makes_room_and_one_in_use_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = stdio(session="per-client", max_sessions=1)
     async with (
         running({"one": settings}) as hub,
         hub.client("legacy", "one") as first,
@@ -210,6 +212,7 @@ async def test_the_oldest_idle_session_makes_room_and_one_in_use_does_not() -> N
         async with asyncio.timeout(10):
             while text_of(await second.call_tool("cancelled", {})) != "0 of 1":
                 pass
+        monkeypatch.setattr("hub.downstream.per_client._PATIENCE_SECONDS", 0.2)
         with pytest.raises(MCPError, match="max_sessions"):
             await first.call_tool("pid", {})
         busy.cancel()
