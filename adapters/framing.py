@@ -7,13 +7,12 @@ U+2028 and the like are text (https://html.spec.whatwg.org/multipage/server-sent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
+class SseEvent(NamedTuple):
     """One event. `event` is None where the stream gave no name."""
 
     event: str | None
@@ -76,11 +75,15 @@ class SseDecoder:
     def _read(self, lines: list[bytes]) -> list[SseEvent]:
         events: list[SseEvent] = []
         for line in lines:
+            if line[:6] == b"data: ":  # what nearly all lines are
+                self._data.append(line[6:])
+                continue
             if not line:
-                if self._data:
-                    text = b"\n".join(self._data).decode("utf-8", "replace")
+                if data := self._data:
+                    text = (data[0] if len(data) == 1 else b"\n".join(data)).decode("utf-8", "replace")
                     events.append(SseEvent(self._event, text))
-                self._event, self._data = None, []
+                    self._data = []
+                self._event = None
                 continue
             name, _, value = line.partition(b":")
             value = value.removeprefix(b" ")

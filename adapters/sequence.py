@@ -46,7 +46,9 @@ class Sequencer:
     def feed(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
         out: list[StreamEvent] = []
         for event in events:
-            if isinstance(event, _OF_A_PART):
+            if type(event) is PartDelta and (event.choice, event.index) == self._open:
+                out.append(event)
+            elif isinstance(event, _OF_A_PART):
                 self._part(event, out)
             else:
                 if isinstance(event, Failure):

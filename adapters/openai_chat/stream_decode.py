@@ -132,9 +132,35 @@ class ChatStreamDecoder:
                     ChatError("upstream", f"not JSON in the stream: {text[:80]!r}", STATUS["upstream"]), out
                 )
                 return False
-        if isinstance(chunk, dict):
+        if isinstance(chunk, dict) and not self._piece_of_text(chunk, out):
             self._chunk(chunk, out)
         return not self._over
+
+    def _piece_of_text(self, chunk: dict[str, Any], out: list[StreamEvent]) -> bool:
+        """Take what nearly all chunks are, a further piece of an open text and nothing else; or leave it."""
+        choices = chunk.get("choices")
+        if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+            return False
+        delta, number = choice.get("delta"), choice.get("index")
+        if type(delta) is not dict or len(delta) != 1 or type(number) is not int:
+            return False
+        text, state = delta.get("content"), self._choices.get(number)
+        if (
+            type(text) is not str
+            or not text
+            or state is None
+            or state.open is None
+            or state.open_kind is not Text
+            or choice.get("finish_reason")
+            or choice.get("logprobs")
+            or choice.get("error")
+            or chunk.get("error")
+            or chunk.get("usage")
+            or "x_groq" in chunk
+        ):
+            return False
+        out.append(PartDelta(state.open, text, number))
+        return True
 
     def _chunk(self, chunk: dict[str, Any], out: list[StreamEvent]) -> None:
         if chunk.get("error"):
