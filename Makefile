@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-clients conformance check format lock schema bench bench-quick clean
+.PHONY: run test test-clients conformance check format lock schema bench bench-quick bench-guard clean
 
 run: $(VENV)/run.stamp  ## install, then serve the quickstart settings
 	$(BIN)/hub serve --config configs/quickstart.yaml
@@ -35,6 +35,9 @@ bench: $(VENV)/dev.stamp
 
 bench-quick: $(VENV)/dev.stamp
 	$(BIN)/python -m bench --quick
+
+bench-guard: $(VENV)/dev.stamp  ## what a request costs in instructions, against what is recorded
+	$(BIN)/python -m bench.guard
 
 schema: $(VENV)/dev.stamp  ## write the JSON Schema of the settings
 	$(BIN)/python -m hub.settings.schema > configs/hub.schema.json

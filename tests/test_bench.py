@@ -1,4 +1,4 @@
-"""The benchmark of conversions measures what it says: every pair, requests of these sizes, whole streams."""
+"""The benchmarks measure what they say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from adapters.jsontext import dump_bytes
 from adapters.registry import BUILT_IN, codec
-from bench import conversion
+from bench import conversion, guard
 
 SIZES = {"1 KB": (900, 1_400), "20 KB": (18_000, 24_000), "200 KB": (190_000, 220_000)}
 
@@ -26,3 +26,20 @@ def test_every_pair_is_measured() -> None:
     assert all(len(row.requests) == len(conversion.SIZES) for row in rows)
     most = conversion.worst(rows)
     assert most.chunk == max(row.chunk for row in rows if row.client != row.target)
+
+
+def test_the_guard_tells_what_grew() -> None:
+    recorded = {"instructions": 10_000, "c_calls": 100, "bytes": 1_000}
+    assert guard.grown("x", recorded, recorded) == []
+    assert guard.grown("x", {"instructions": 10_500, "c_calls": 105, "bytes": 1_100}, recorded) == []
+    assert guard.grown("x", {**recorded, "instructions": 10_600}, recorded) == [
+        "x: instructions grew by 6% to 10,600 (recorded 10,000, allowed 5%)"
+    ]
+    assert len(guard.grown("x", {"instructions": 20_000, "c_calls": 200, "bytes": 2_000}, recorded)) == 3
+
+
+def test_the_guard_counts_the_same_each_time() -> None:
+    name = "passthrough, small, 32 connections"
+    first, second = guard.measure(name), guard.measure(name)
+    assert (first["instructions"], first["c_calls"]) == (second["instructions"], second["c_calls"])
+    assert first["instructions"] > 1_000
