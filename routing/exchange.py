@@ -26,6 +26,7 @@ from routing.health import Health, Hold
 from routing.inquiry import Inquiry
 from routing.plan import Attempt, GroupPlan, Prepared, Way, header_value
 from routing.policy import (
+    EMPTY_ACCOUNT,
     FAULT_ERRORS,
     TELL,
     Step,
@@ -233,7 +234,8 @@ class Exchange(Inquiry):
                 hold.succeeded()
             return
         seconds, longest = cooldown(rule, error.retry_after)
-        hold.failed(seconds, longest, error.kind, of_key=rule.step is Step.NEXT_KEY)
+        cause = "billing" if rule is EMPTY_ACCOUNT else error.kind  # Anthropic calls it an invalid request
+        hold.failed(seconds, longest, cause, of_key=rule.step is Step.NEXT_KEY)
         log.warning(
             "request %s: %s did not answer: %s",
             self.call.id,

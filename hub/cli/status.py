@@ -72,7 +72,7 @@ def _told(server: dict[str, Any]) -> str | None:
     return "; ".join(part for part in parts if part) or None
 
 
-_STATES = {"open": "not asked", "half_open": "being tried"}
+_STATES = {"open": "not asked", "half_open": "to be tried"}
 
 
 def _troubled(groups: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:

@@ -665,3 +665,15 @@ async def test_a_targets_timeouts_stand_for_its_providers() -> None:
         async with serving(table(group(*members))) as hub, httpx.AsyncClient() as client:
             answer = await ask(hub, client)
     assert answer.headers["x-hub-target"] == "second/second-model"
+
+
+async def test_an_empty_account_is_called_so_whatever_the_provider_calls_it() -> None:
+    empty = answers(error_of(CHAT, "Your credit balance is too low"), 400)
+    async with upstreams(empty) as (only,):
+        start = table(group(target(only, "only"), retry=NO_WAIT))
+        async with serving(start) as hub, httpx.AsyncClient() as client:
+            assert (await ask(hub, client)).status_code == 400
+            resting = await ask(hub, client)
+        assert asked(only) == [1]
+        assert resting.status_code == 503
+        assert "failed lately (billing) and rests for 60 s" in resting.json()["error"]["message"]
