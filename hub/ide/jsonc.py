@@ -118,7 +118,11 @@ def remove_member(text: str, path: Sequence[str]) -> Change | None:
         between = text[comma + 1 : member.start]
         kept = between.rstrip(" \t") if between.strip() else ""  # a line's comment needs its end
         return Change(comma, trailing or member.node.end, kept)
-    return Change(member.start, _trailing_comma(text, member.node.end) or member.node.end, "")
+    end = _trailing_comma(text, member.node.end) or member.node.end
+    before, after = text[node.start + 1 : member.start], text[end : node.end - 1]
+    if not before.strip() and not after.strip():  # nothing is left, not even a comment
+        return Change(node.start + 1, node.end - 1, "")
+    return Change(member.start, end, "")
 
 
 def _trailing_comma(text: str, end: int) -> int | None:

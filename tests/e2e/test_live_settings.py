@@ -63,7 +63,9 @@ def models(hub: Program) -> set[str]:
 
 async def names(hub: Program, era: str) -> set[str]:
     async with Connected(hub).client(era) as client:
-        return {tool.name.partition("_")[0] for tool in (await client.list_tools()).tools}
+        tools = {tool.name.partition("_") for tool in (await client.list_tools()).tools}
+    own = ("ask", "compare", "list", "switch", "explain")
+    return {server for server, _, name in tools if server not in own}
 
 
 async def test_a_save_reaches_everyone_it_concerns_once_within_two_seconds(hub: Program) -> None:

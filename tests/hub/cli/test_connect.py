@@ -13,7 +13,7 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 from tests.hub.cli.conftest import EXAMPLE_SERVER, HUB, Cli, RunningHub, serving
-from tests.hub.cli.test_tools import NAMES, _once_ready
+from tests.hub.cli.test_tools import NAMES, OWN, _once_ready
 
 Mode = Literal["legacy", "auto"]
 ERAS: list[Mode] = ["legacy", "auto"]
@@ -35,7 +35,7 @@ def at_hub(shared: tuple[Cli, RunningHub]) -> Cli:
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        ([], NAMES),
+        ([], [*NAMES, *OWN]),
         (["narrow"], ["example_add"]),
         (["example"], [name.removeprefix("example_") for name in NAMES]),
     ],

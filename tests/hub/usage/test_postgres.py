@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -47,9 +48,6 @@ class Server:
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
-            for parent in (folder, *folder.parents):
-                if parent.stat().st_uid == 0 and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
             self._as = {"user": "postgres"}
         self.port = free_port()
         self.url = f"postgresql+psycopg://hub@127.0.0.1:{self.port}/postgres"
@@ -75,11 +73,13 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("postgres"))
-    running.start()
-    yield running
-    running.stop()
+def server() -> Iterator[Server]:
+    # Not below pytest's folder, which root alone may enter.
+    with TemporaryDirectory(prefix="hub-postgres-") as folder:
+        running = Server(Path(folder))
+        running.start()
+        yield running
+        running.stop()
 
 
 async def test_calls_are_written_and_summed(server: Server) -> None:
