@@ -271,9 +271,11 @@ class Handlers:
         return await self._pass_on(context, server, {**params, "ref": reference})
 
     async def _task(self, context: Context, params: Params) -> Mapping[str, Any]:
+        if (refusal := tasks.refusal(context)) is not None:
+            raise refusal
         place = self.view_of(context).find_uri(str(params.get("taskId")))
-        if context.method == tasks.LIST or place is None:
-            raise tasks.refusal(context.method, params)
+        if place is None:
+            raise tasks.unknown(params)
         server, own = place
         answer = await self._pass_on(context, server, {**params, "taskId": own})
         return tasks.rewritten(answer, self.view.uris[server])

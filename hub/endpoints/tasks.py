@@ -16,14 +16,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types import (
+    HEADER_MISMATCH,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+)
+from starlette.requests import Request
 
 from hub.catalog import UriTable
 from hub.endpoints import rewrite
+from hub.endpoints.caller import Context, connection_of, is_modern
 
 EXTENSION = "io.modelcontextprotocol/tasks"
-LIST = "tasks/list"
-METHODS = ("tasks/get", "tasks/update", "tasks/cancel", "tasks/result", LIST)
+METHODS = ("tasks/get", "tasks/update", "tasks/cancel", "tasks/result", "tasks/list")
+_OF_2026 = frozenset(METHODS[:3])
 _RELATED = "io.modelcontextprotocol/related-task"
 _OF_2025: Mapping[str, Any] = {"cancel": {}, "requests": {"tools": {"call": {}}}}
 """Without `list`: servers are shared, and would list the tasks of other clients."""
@@ -53,9 +61,28 @@ def _calls(tasks: Mapping[str, Any] | None) -> bool:
     return (requests.get("tools") or {}).get("call") is not None
 
 
-def refusal(method: str, params: Mapping[str, Any]) -> MCPError:
-    if method == LIST:
-        return MCPError(METHOD_NOT_FOUND, "the hub does not list tasks: some are other clients'", method)
+def refusal(context: Context) -> MCPError | None:
+    """Why a request about a task cannot be answered, whoever's task it is; None: it can."""
+    method, named = context.method, (context.params or {}).get("taskId")
+    if not is_modern(context):
+        if method == "tasks/list":
+            return MCPError(METHOD_NOT_FOUND, "the hub does not list tasks: some are other clients'", method)
+        return MCPError(METHOD_NOT_FOUND, "Method not found", method) if method == "tasks/update" else None
+    if method not in _OF_2026:
+        return MCPError(METHOD_NOT_FOUND, "Method not found", method)
+    capabilities = connection_of(context).client_capabilities
+    if EXTENSION not in ((capabilities and capabilities.extensions) or {}):
+        needed: _Json = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
+        return MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, f"the client does not offer {EXTENSION}", needed)
+    if isinstance(context.request, Request):
+        written = decode_header_value(context.request.headers.get(MCP_NAME_HEADER))
+        if written != named:
+            message = f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+            return MCPError(HEADER_MISMATCH, message)
+    return None
+
+
+def unknown(params: Mapping[str, Any]) -> MCPError:
     return MCPError(INVALID_PARAMS, f"Unknown task: {params.get('taskId')}", {"taskId": params.get("taskId")})
 
 

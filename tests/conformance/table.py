@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.doctor.conformance import PACKAGE, REVISIONS, VERSION, Report
+from tests.hub.mcp.impossible import IMPOSSIBLE, NO_SSE
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "mcp-conformance.md"
@@ -44,16 +45,21 @@ hub doctor --conformance SERVER           # through a hub, in front of one of yo
 ```
 
 A cell is the number of checks that passed, or how many of how many. What is marked in the second column
-is run by the suite, and not counted: extensions, and what is not settled yet.
+is run by the suite and passes, and does not count there: extensions, and what is not settled yet.
 """
 _NOTES = """
-## What is not counted
+## What is beyond the suite
 
-The fixture server behind the hub has no tasks (an extension of 2026-07-28), so what the `tasks-*`
-scenarios expect of a server is not there to be passed on: they fail in front of the server alone in the
-same way. What the hub does with tasks of a server that has them is in [tools](tools.md).
-`http-header-validation` has one check that the SDK's own server does not pass.
+Every feature of MCP is tested through the hub in every combination of the client's era (2025-11-25 and
+2026-07-28), the server's era and its transport (stdio, Streamable HTTP, SSE): elicitation by form and by
+URL, sampling, roots, progress, logging, cancellation, resource subscriptions and updates, list changes,
+pagination, `_meta`, structured content, icons and annotations, cache hints, completions, binary resources
+and tasks. All of them pass but these, which the specification makes impossible:
+
+| feature | client | server | why |
+| --- | --- | --- | --- |
 """
+_YEARS = {"legacy": "2025", "modern": "2026"}
 
 
 def record(reports: Mapping[tuple[str, str], Report]) -> None:
@@ -90,7 +96,14 @@ def page(document: Mapping[str, Any]) -> str:
         mcp=versions["mcp"],
         fastmcp=versions["fastmcp"],
     )
-    return head + "".join(_table(revision, document["runs"]) for revision in REVISIONS) + _NOTES
+    tables = "".join(_table(revision, document["runs"]) for revision in REVISIONS)
+    return head + tables + _NOTES + "".join(f"{row}\n" for row in _impossible())
+
+
+def _impossible() -> Iterable[str]:
+    yield f"| all | any | 2026, over SSE | {NO_SSE} |"
+    for (feature, client, server), reason in IMPOSSIBLE.items():
+        yield f"| {feature} | {_YEARS[client]} | {_YEARS[server]} | {reason} |"
 
 
 def _table(revision: str, runs: Iterable[Mapping[str, Any]]) -> str:

@@ -89,6 +89,7 @@ def test_the_hub_passes(
 ) -> None:
     report = conformance.run(command, f"{hub.url}/mcp/{server}", revision)
     check(report, revision)
+    assert not any(one.failed for one in report.scenarios), f"extensions pass, too:\n{report.output}"
     reports[revision, server] = report
 
 

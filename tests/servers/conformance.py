@@ -31,6 +31,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from tests.servers import conformance_tasks
 from tests.servers.everything import Context, Everything, text
 
 Json = dict[str, Any]
@@ -208,9 +209,12 @@ QUESTIONS: dict[str, Ask] = {
 
 
 class Conformance(Everything):
+    tasks_of_2025 = None
+
     def __init__(self, era: str) -> None:
         self._key = secrets.token_bytes(32)
         self._more_tools = self._more_prompts = False
+        self._desk = conformance_tasks.Desk()
         super().__init__(era, "conformance")
         self.server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self.set_level)
         self.server.get_tool_input_schema = TOOLS.get
@@ -220,6 +224,7 @@ class Conformance(Everything):
 
     async def list_tools(self, ctx: Context, params: Any) -> types.ListToolsResult:
         names = {**TOOLS, **({"test_added_tool": NOTHING} if self._more_tools else {})}
+        names |= {name: {"type": "object"} for name in conformance_tasks.TOOLS}
         tools = [{"name": n, "description": f"For {n}", "inputSchema": s} for n, s in names.items()]
         return types.ListToolsResult.model_validate({"tools": tools})
 
@@ -234,6 +239,15 @@ class Conformance(Everything):
             for name, arguments in names.items()
         ]
         return types.ListPromptsResult.model_validate({"prompts": prompts})
+
+    def about_tasks(self, ctx: Context) -> Json | None:
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS and ctx.method != "tools/call":
+            return None
+        capabilities = ctx.session.client_capabilities
+        known = (capabilities and capabilities.extensions) or {}
+        return self._desk.answer(
+            ctx.method, ctx.params or {}, negotiated=conformance_tasks.EXTENSION in known
+        )
 
     async def list_resources(self, ctx: Context, params: Any) -> types.ListResourcesResult:
         resources = [

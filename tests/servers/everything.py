@@ -80,6 +80,9 @@ MOMENT = "2026-07-28T00:00:00Z"
 
 
 class Everything:
+    tasks_of_2025: Mapping[str, Any] | None = TASKS_OF_2025
+    """What a server that knows the handshake era alone says of tasks."""
+
     def __init__(self, era: str, prefix: str) -> None:
         self.era = era
         self.prefix = prefix
@@ -127,8 +130,8 @@ class Everything:
         if (answer := self.about_tasks(ctx)) is not None:
             return answer
         result = await call_next(ctx)
-        if ctx.method == "initialize" and self.era == "legacy":
-            result["capabilities"]["tasks"] = TASKS_OF_2025
+        if ctx.method == "initialize" and self.era == "legacy" and self.tasks_of_2025 is not None:
+            result["capabilities"]["tasks"] = self.tasks_of_2025
         return result
 
     def about_tasks(self, ctx: Context) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import product
@@ -32,28 +32,12 @@ from tests.hub.mcp.harness import (
     text_of,
     until,
 )
+from tests.hub.mcp.impossible import IMPOSSIBLE, NO_SSE
 from tests.hub.mcp.test_calls import Person
 from tests.servers.everything import BLOB, ICON, LINK_RESULT, TASKS
 
 TRANSPORTS = ("stdio", "http", "sse")
 SERVERS = ("stdio_legacy", "stdio_modern", "http_legacy", "http_modern", "sse_legacy")
-NO_SSE = (
-    "2026-07-28 knows stdio and Streamable HTTP alone; the SSE transport is of 2024-11-05, so a server "
-    "behind it is spoken to in the handshake era"
-)
-NO_HINTS = "`ttlMs` and `cacheScope` came with 2026-07-28: results of 2025-11-25 have no place for them"
-OTHER_TASKS = (
-    "2025-11-25 lets the client ask for a task and wait in `tasks/result`, in the extension of 2026-07-28 "
-    "the server decides and the client polls: neither can say what the other needs. The call is answered "
-    "without a task"
-)
-IMPOSSIBLE: Mapping[tuple[str, str, str], str] = {
-    ("cache hints", "legacy", "legacy"): NO_HINTS,
-    ("cache hints", "legacy", "modern"): NO_HINTS,
-    ("tasks", "legacy", "modern"): OTHER_TASKS,
-    ("tasks", "modern", "legacy"): OTHER_TASKS,
-}
-"""By feature, the client's era and the server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +280,7 @@ async def tasks(cell: Cell) -> None:
             answer = await request(client, "tools/call", name=tool, arguments={}, **more)
             assert answer["content"][0]["text"] == "done at once"
             with pytest.raises(MCPError, match="Unknown task"):
-                await raw_request(client, "tasks/get", taskId="task-1")
+                await request(client, "tasks/get", taskId="task-1", _meta=extension)
         elif cell.client_era == "legacy":
             await task_of_2025(client, tool)
         else:
@@ -341,6 +325,8 @@ async def task_of_2026(client: Client, tool: str, extension: dict[str, Any]) -> 
     assert (done["status"], done["result"]["structuredContent"]) == ("completed", answers)
     (content,) = (await client.read_resource(done["result"]["content"][0]["uri"])).contents
     assert isinstance(content, types.TextResourceContents)
+    with pytest.raises(MCPError, match="does not offer io"):
+        await raw_request(client, "tasks/get", taskId=created["taskId"])
     other = (await ask("tools/call", name=tool, arguments={}))["taskId"]
     await ask("tasks/cancel", taskId=other)
     assert (await ask("tasks/get", taskId=other))["status"] == "cancelled"
@@ -353,6 +339,8 @@ async def request(client: Client, method: str, **params: Any) -> dict[str, Any]:
     options: Any = {}
     client.session._stamp(data, options)
     envelope = data["params"].setdefault("_meta", {}) if meta else {}
+    if method.startswith("tasks/") and "headers" in options:
+        options["headers"]["Mcp-Name"] = params["taskId"]
     for key, value in meta.items():
         envelope[key] = {**envelope.get(key, {}), **value}
     return await client.session._dispatcher.send_raw_request(method, data["params"], options)
