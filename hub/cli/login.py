@@ -114,12 +114,15 @@ def _kept(store: SecretStore, name: str, settings: McpServerSettings) -> LoginRe
 
 
 def _show(url: str, receiver: Receiver, browser: bool) -> None:
-    opened = browser and _has_screen() and webbrowser.open(url)
-    print("your browser should show the login; if not, open:" if opened else "open this in a browser:")
+    opening = browser and _has_screen()
+    print("opening your browser; if it shows no login, open:" if opening else "open this in a browser:")
     print(url, flush=True)
+    if opening:
+        # Not in this thread: some browsers come back only when they are closed.
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     if browser and not sys.stdin.isatty():
         return
-    if not opened:
+    if not opening:
         note("then paste here the address at which the browser comes out")
     loop = asyncio.get_running_loop()
     threading.Thread(target=_read_pasted, args=(receiver, loop), daemon=True).start()

@@ -30,8 +30,6 @@ _LIBRARY_LEVELS = {
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
     "mcp.client": logging.WARNING,
-    # What goes wrong in OAuth is said by us; their text has parts of answers in it.
-    "mcp.client.auth": logging.CRITICAL,
     # A server that went away is one line of ours, not a traceback of theirs.
     "mcp.client.sse": logging.CRITICAL,
     "mcp.client.streamable_http": logging.CRITICAL,
