@@ -26,6 +26,7 @@ CHECKS: tuple[Callable[[Document, Mapping[str, str]], None], ...] = (
     names.references,
     names.sampling_groups,
     names.emulated_tools,
+    names.shown_tools,
     groups.used_groups,
     names.default_group,
     safety.keys,

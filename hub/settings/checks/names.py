@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from hub.settings.checks.words import PATH_NAME, TOOL_PREFIX, repaired
@@ -94,6 +95,26 @@ def emulated_tools(document: Document, environ: Mapping[str, str]) -> None:
             if isinstance(tool, str) and not any(tool.startswith(f"{server}_") for server in servers):
                 hint = "write it as `hub tools` shows it: SERVER_TOOL"
                 document.refuse((*path, kind), f"no MCP server has the tool `{tool}`", hint)
+
+
+def shown_tools(document: Document, environ: Mapping[str, str]) -> None:
+    """A note on what names the tools of no server. Which tools a server has, only it knows."""
+    beginnings = [f"{server}_" for server in document.section("mcpServers")]
+    beginnings += ["ask_", "compare_models", "list_models", "switch_model", "explain_route"]
+    places: list[tuple[str, object]] = [("pinned", document.data.get("pinned"))]
+    for name, profile in document.section("profiles").items():
+        if isinstance(profile, dict):
+            tools = profile.get("tools")
+            own = tools if isinstance(tools, dict) else {}
+            places.append((f"profiles.{name}.pinned", profile.get("pinned")))
+            places += [(f"profiles.{name}.tools.{key}", own.get(key)) for key in ("rename", "describe")]
+    for place, globs in places:
+        for glob in [globs] if isinstance(globs, str) else globs if isinstance(globs, (list, dict)) else ():
+            plain = re.split(r"[*?\[]", str(glob))[0]
+            if not any(plain.startswith(one) or one.startswith(plain) for one in beginnings):
+                document.notes.append(
+                    f"{place}: `{glob}` is the name of no tool: they begin with their server's name and `_`"
+                )
 
 
 def default_group(document: Document, environ: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from hub.catalog import Catalog, View, narrow
 from hub.downstream import Listing
+from hub.settings import load_settings
 from hub.settings.mcp import RESERVED_TOOL_NAMES, DiscoverySettings, ProfileSettings
 
 ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
@@ -252,3 +254,43 @@ def test_of_very_many_servers_some_are_named() -> None:
     found = view({f"service-{n}": [tool("x")] for n in range(500)}, discovery="search")
     assert len(json.dumps({"tools": found.listed})) < 8000
     assert re.search(r"service-99 \(1\).* and \d+ more\.$", found.listed[0]["description"])
+
+
+# ---------------------------------------------------------------- in a settings file
+
+
+def test_names_of_no_tool_are_noted(tmp_path: Path) -> None:
+    settings = {
+        "mcpServers": {"git": {"command": "git-server"}},
+        "pinned": "gti_status",
+        "profiles": {
+            "p": {
+                "pinned": ["git_status", "g*", "ask_kimi", "files_*"],
+                "tools": {
+                    "rename": {"git_log": "log", "log": "git_log"},
+                    "describe": {"*": "x", "[ab]_y": "y"},
+                },
+            }
+        },
+    }
+    path = tmp_path / "hub.yaml"
+    path.write_text(json.dumps(settings))
+    notes = load_settings(path, environ={}).notes
+    assert [note.partition(" is the name of no tool")[0] for note in notes] == [
+        "pinned: `gti_status`",
+        "profiles.p.pinned: `files_*`",
+        "profiles.p.tools.rename: `log`",
+    ]
+
+
+def test_a_profile_in_a_settings_file(tmp_path: Path) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text(
+        "mcpServers: {a: {command: a-server}}\ndiscovery: auto\ndiscovery_threshold: 1.5KB\n"
+        "profiles:\n  p: {discovery: search, pinned: a_*, tools: {read_only: true, destructive: '${D:-no}'}}\n"
+    )
+    settings = load_settings(path, environ={}).settings
+    assert (settings.discovery, settings.discovery_threshold, settings.pinned) == ("auto", 1500, ())
+    found = settings.profiles["p"]
+    assert (found.discovery, found.discovery_threshold, found.pinned) == ("search", 40_000, ("a_*",))
+    assert (found.tools.read_only, found.tools.destructive) == (True, False)

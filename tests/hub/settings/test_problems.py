@@ -58,7 +58,8 @@ ONE_PROBLEM: list[tuple[str, str, str]] = [
     (
         "unknown key, nothing near",
         "profiles:\n  p:\n    zzzzzz: 1\n",
-        "unknown key `zzzzzz` at profiles.p.zzzzzz (line 3): known here are `groups`, `servers`, `tools`",
+        "unknown key `zzzzzz` at profiles.p.zzzzzz (line 3): known here are `discovery`, "
+        "`discovery_threshold`, `groups`, `pinned`, `servers`, `tools`",
     ),
     (
         "unknown key in a list",
