@@ -22,7 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hub.catalog import LIST_ALL, Catalog, Item, Names, View
 from hub.downstream import Caller, DownstreamServer, Listing, NoCaller, ServerStatus, Watchdog
 from hub.downstream.errors import DownstreamError, Unavailable
+from hub.downstream.status import in_words
 from hub.endpoints import Endpoint
+from hub.endpoints.tasks import Owners
 from hub.endpoints.watch import NOBODY, Watch
 from hub.settings.mcp import DiscoverySettings, McpServerSettings, ProfileSettings
 from hub.trust import pages
@@ -92,6 +94,7 @@ class McpHub:
         self.audit = Audit(trust_folder)
         self.watch: Watch = watch or NOBODY
         """Who looks on while requests are answered and passed on."""
+        self.task_owners = Owners()
         self.sampling: Sampler | None = None
         """Who answers for servers that ask for a model and whose settings say that the hub does."""
         self._sink = sink
@@ -316,7 +319,7 @@ class McpHub:
                     return self._guard.refusal(server.name, held.tool)
             status = server.status()
             if status.state != "ready" and name.startswith(Names((server.name,)).prefix(server.name)):
-                return f"server {server.name!r} is {status.state}" + (
+                return f"server {server.name!r} {in_words(status.state)}" + (
                     f": {status.reason}" if status.reason else ""
                 )
         return None

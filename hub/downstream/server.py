@@ -32,7 +32,7 @@ from hub.downstream.input_required import answer_questions, is_input_required
 from hub.downstream.listing import KINDS, Kind, Listing, fetch
 from hub.downstream.per_client import ClientSessions
 from hub.downstream.session import ABANDONED_SECONDS, Session, open_session
-from hub.downstream.status import ServerState, ServerStatus
+from hub.downstream.status import ServerState, ServerStatus, in_words
 from hub.downstream.subscriptions import Subscriptions
 from hub.downstream.troubles import Troubles
 from hub.downstream.watchdog import Watchdog
@@ -321,7 +321,7 @@ class DownstreamServer:
             async with asyncio.timeout(self.settings.start_timeout):
                 while self._session is None:
                     if self._failures > failures:
-                        raise Unavailable(f"server {self.name!r} is {self._state}: {self._reason}")
+                        raise Unavailable(f"server {self.name!r} {in_words(self._state)}: {self._reason}")
                     await self._turned.wait()
                 return self._session
         except TimeoutError:

@@ -8,6 +8,11 @@ from typing import Literal
 ServerState = Literal["starting", "ready", "failed", "restarting", "disabled", "needs login"]
 
 
+def in_words(state: ServerState) -> str:
+    """What follows the server's name in a sentence."""
+    return "needs a login" if state == "needs login" else f"is {state}"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     """One row of `hub status`. `since` is a Unix time; counts are those of the catalogue."""

@@ -155,10 +155,14 @@ class Protected:
     def mcp(self) -> str:
         return f"{self.url}/mcp"
 
+    @property
+    def sse(self) -> str:
+        return f"{self.url}/sse"
+
 
 @asynccontextmanager
-async def protected_server(**behaviour: Any) -> AsyncIterator[Protected]:
-    """Tools: `hello` needs the scope read, `write` needs write as well."""
+async def protected_server(*, sse: bool = False, **behaviour: Any) -> AsyncIterator[Protected]:
+    """Tools: `hello` needs the scope read, `write` needs write as well. `sse`: over that transport."""
     listener = bind()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     does = Behaviour(**behaviour)
@@ -173,7 +177,8 @@ async def protected_server(**behaviour: Any) -> AsyncIterator[Protected]:
     def write() -> str:
         return "written"
 
-    app = _Gate(mcp.http_app(path="/mcp"), server)
+    inner = mcp.http_app(path="/sse", transport="sse") if sse else mcp.http_app(path="/mcp")
+    app = _Gate(inner, server)
     running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none"))
     running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(running.serve(sockets=[listener]))

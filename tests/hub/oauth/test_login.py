@@ -90,7 +90,7 @@ async def test_without_a_login_the_hub_says_so_and_hangs_nobody() -> None:
     async with protected_server() as protected, hub_of(protected) as hub:
         (status,) = hub.status()
         assert (status.state, status.reason) == ("needs login", "run `hub login docs`")
-        assert "hub login docs" in await refusal(hub)
+        assert "'docs' needs a login: run `hub login docs`" in await refusal(hub)
 
 
 async def test_a_running_hub_uses_a_new_login_at_once() -> None:
@@ -134,13 +134,32 @@ async def test_a_token_that_the_server_refuses_is_refreshed_and_the_call_goes_on
             assert hub.status()[0].restarts == restarts  # in the same session
 
 
-async def test_many_calls_at_once_refresh_once() -> None:
+@pytest.mark.parametrize("session", ["shared", "per-client"])
+async def test_many_calls_at_once_refresh_once(session: str) -> None:
     async with protected_server() as protected:
         record = await login(protected)
-        async with hub_of(protected) as hub:
+        async with hub_of(protected, session=session) as hub:
             expire(record)
             assert set(await asyncio.gather(*(call(hub) for _ in range(20)))) == {"hello"}
             assert protected.does.refreshes == 1
+
+
+async def test_over_the_older_transport() -> None:
+    async with protected_server(sse=True) as protected:
+        settings = McpServerSettings.model_validate({"type": "sse", "url": protected.sse})
+        async with McpHub(version="0", guard=False) as hub:
+            await hub.apply({"docs": settings}, {})
+            await hub.wait_settled(SECONDS)
+            assert hub.status()[0].state == "needs login"
+            record = await log_in(settings, None, browse)
+            keep(record)
+            hub.try_logins()
+            await until_state(hub, "ready")
+            protected.server.forget_access_tokens()
+            assert await call(hub) == "hello"
+            assert protected.does.refreshes == 1
+            protected.server.forget_everything()
+            assert "hub login docs" in await refusal(hub)
 
 
 async def test_a_cancelled_call_does_not_lose_the_new_token() -> None:
