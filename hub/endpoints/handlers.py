@@ -59,6 +59,7 @@ class Servers(Protocol):
     """What an endpoint needs of the servers behind it."""
 
     watch: Watch
+    task_owners: tasks.Owners
 
     def request(
         self, server: str, method: str, params: Params, caller: Caller
@@ -237,6 +238,7 @@ class Handlers:
             account.item(item.server, item.original)
             answer = await self._pass_on(context, item.server, {**params, "name": item.original})
             account.result(answer)
+            self._servers.task_owners.learn(item.server, answer, name_of(context))
             return tasks.rewritten(answer, view.uris[item.server])
 
     async def _discover(self, view: View, params: Params) -> Mapping[str, Any] | None:
@@ -274,7 +276,7 @@ class Handlers:
         if (refusal := tasks.refusal(context)) is not None:
             raise refusal
         place = self.view_of(context).find_uri(str(params.get("taskId")))
-        if place is None:
+        if place is None or not self._servers.task_owners.may_ask(*place, name_of(context)):
             raise tasks.unknown(params)
         server, own = place
         answer = await self._pass_on(context, server, {**params, "taskId": own})

@@ -12,6 +12,7 @@ On endpoints of several servers the id says which server's it is, in the way of 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,6 +33,7 @@ from hub.endpoints.caller import Context, connection_of, is_modern
 EXTENSION = "io.modelcontextprotocol/tasks"
 METHODS = ("tasks/get", "tasks/update", "tasks/cancel", "tasks/result", "tasks/list")
 _OF_2026 = frozenset(METHODS[:3])
+_MOST_OWNED = 10_000
 _RELATED = "io.modelcontextprotocol/related-task"
 _OF_2025: Mapping[str, Any] = {"cancel": {}, "requests": {"tools": {"call": {}}}}
 """Without `list`: servers are shared, and would list the tasks of other clients."""
@@ -80,6 +82,29 @@ def refusal(context: Context) -> MCPError | None:
             message = f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
             return MCPError(HEADER_MISMATCH, message)
     return None
+
+
+class Owners:
+    """Which key of the hub each task belongs to: servers are shared, and cannot tell its clients apart.
+
+    Without keys it is the id alone that lets somebody ask after a task, as in the specification; so it is for
+    tasks made before the hub was started.
+    """
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def learn(self, server: str, answer: Mapping[str, Any], key: str) -> None:
+        """Remember the owner of a task, if an answer to a call is one. `key` is its name."""
+        inner = answer.get("task")
+        task = answer if answer.get("resultType") == "task" else inner if isinstance(inner, dict) else {}
+        if key and isinstance(name := task.get("taskId"), str):
+            self._keys[server, name] = key
+            while len(self._keys) > _MOST_OWNED:
+                self._keys.popitem(last=False)
+
+    def may_ask(self, server: str, task: str, key: str) -> bool:
+        return self._keys.get((server, task), key) == key
 
 
 def unknown(params: Mapping[str, Any]) -> MCPError:

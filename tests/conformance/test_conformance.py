@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from hub.doctor import conformance
 from hub.doctor.conformance import REVISIONS, Report
 from tests.conformance import table
-from tests.e2e.program import ROOT, Program, program
+from tests.e2e.program import ROOT, Program, environment, program
 from tests.hub.mcp.harness import free_port, wait_for_port
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(300)]
@@ -91,6 +93,25 @@ def test_the_hub_passes(
     check(report, revision)
     assert not any(one.failed for one in report.scenarios), f"extensions pass, too:\n{report.output}"
     reports[revision, server] = report
+
+
+def test_hub_doctor_runs_it_for_a_user(command: list[str], tmp_path: Path) -> None:
+    """In front of one of the settings' servers, through a hub of its own."""
+    settings = {"mcpServers": {"fixture": stdio_server("modern"), "other": {"command": "no-such-program"}}}
+    (tmp_path / "hub.yaml").write_text(json.dumps(settings))
+    doctor = [sys.executable, "-m", "hub", "doctor", "--conformance", "fixture", "--json"]
+    variables = {"PYTHONPATH": str(ROOT), conformance.FOLDER_VARIABLE: str(conformance.folder())}
+    done = subprocess.run(
+        doctor,
+        cwd=tmp_path,
+        env=environment(tmp_path, variables),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(run["revision"], run["passed"]) for run in told["runs"]] == [(one, True) for one in REVISIONS]
 
 
 def test_these_are_the_published_results(reports: dict[tuple[str, str], Report]) -> None:
