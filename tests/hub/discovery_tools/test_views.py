@@ -287,7 +287,8 @@ def test_a_profile_in_a_settings_file(tmp_path: Path) -> None:
     path = tmp_path / "hub.yaml"
     path.write_text(
         "mcpServers: {a: {command: a-server}}\ndiscovery: auto\ndiscovery_threshold: 1.5KB\n"
-        "profiles:\n  p: {discovery: search, pinned: a_*, tools: {read_only: true, destructive: '${D:-no}'}}\n"
+        "profiles:\n"
+        "  p: {discovery: search, pinned: a_*, tools: {read_only: true, destructive: '${D:-false}'}}\n"
     )
     settings = load_settings(path, environ={}).settings
     assert (settings.discovery, settings.discovery_threshold, settings.pinned) == ("auto", 1500, ())
