@@ -23,8 +23,12 @@ from starlette.types import Receive, Scope, Send
 
 from hub.auth import AuthMiddleware
 from hub.keys.caller import Caller
+from hub.oauth.flow import LoginFailed, log_in
 from hub.settings import Settings
+from hub.settings.mcp import McpServerSettings
 from tests.hub.mcp.harness import bind
+from tests.hub.oauth.authorization_server import protected_server
+from tests.hub.oauth.test_login import browse
 
 AUDIENCE = "http://testserver/mcp"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -215,6 +219,28 @@ async def test_clients_find_the_authorization_server(issuer: Issuer) -> None:
             assert document["resource"] == AUDIENCE
             assert document["authorization_servers"] == [issuer.url]
             assert document["scopes_supported"] == ["hub"]
+
+
+async def test_an_mcp_client_finds_its_way_from_the_hub_to_a_login() -> None:
+    """The SDK's own discovery, up to the token; this authorization server's tokens are no JWT."""
+    listener = bind()
+    hub = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with protected_server() as login:
+        oauth = {"issuer": f"{login.url}/", "audience": f"{hub}/mcp", "scopes": ["read"]}
+        settings = Settings.model_validate({"server": {"oauth": oauth}})
+        app = AuthMiddleware(Starlette(), lambda: settings)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            entry = McpServerSettings.model_validate({"url": f"{hub}/mcp/cursor"})
+            with pytest.raises(LoginFailed, match="does not accept its token"):
+                await log_in(entry, None, browse)
+        finally:
+            server.should_exit = True
+            await task
+        (asked,) = login.does.asked
+        assert asked.resource == f"{hub}/mcp"
+        assert asked.scopes == ["read"]
 
 
 async def test_without_oauth_nothing_is_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,54 @@ def test_a_missing_file_is_watched_for(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as error:
         loaded(tmp_path, "${file:later}")
     assert tmp_path / "later" in error.value.files
+
+
+LOGINS: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+    ({"auth": "oauth"}, {}),
+    (
+        {"auth": {"client_id": "a", "client_secret": "b", "scopes": "r w"}},
+        {"client_id": "a", "scopes": ("r", "w")},
+    ),
+    (
+        {"auth": {"CLIENT_ID": "a", "CLIENT_SECRET": "b", "scopes": ["r"]}},
+        {"client_id": "a", "scopes": ("r",)},
+    ),
+    ({"oauth": {"clientId": "a", "callbackPort": 8976}}, {"client_id": "a", "redirect_port": 8976}),
+    ({"oauth": {"enabled": "true", "scope": "r w"}}, {"scopes": ("r", "w")}),
+    ({"oauth": "false"}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), LOGINS)
+def test_how_to_log_in_as_ides_write_it(
+    tmp_path: Path, written: dict[str, Any], read: dict[str, Any] | None
+) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text(json.dumps({"mcpServers": {"docs": {"url": "https://example.com/mcp", **written}}}))
+    auth = load_settings(path, environ={}).settings.mcp_servers["docs"].auth
+    if read is None:
+        assert auth is None
+    else:
+        assert auth is not None
+        assert auth.model_dump(exclude_defaults=True, exclude={"client_secret"}) == read
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"command": "x", "auth": "oauth"}, "`auth` is for servers with a `url`"),
+        ({"auth": "oauth", "headers": {"authorization": "x"}}, "keep one"),
+        ({"auth": {"client_secret": "x"}}, "needs its `client_id`"),
+        ({"auth": {"client_metadata_url": "http://example.com/x"}}, "must be an https address"),
+        ({"auth": {"client_id": "x", "client_metadata_url": "https://example.com/x"}}, "give either"),
+        ({"auth": "basic"}, "auth"),
+    ],
+)
+def test_logins_that_cannot_be(tmp_path: Path, entry: dict[str, Any], told: str) -> None:
+    path = tmp_path / "hub.yaml"
+    url = {} if "command" in entry else {"url": "https://example.com/mcp"}
+    path.write_text(json.dumps({"mcpServers": {"docs": {**url, **entry}}}))
+    with pytest.raises(SettingsError) as error:
+        load_settings(path, environ={})
+    assert told in str(error.value.problems[0])
