@@ -29,6 +29,15 @@ def _tools(number: int) -> list[dict[str, object]]:
     ]
 
 
+def _anthropic_tools(number: int) -> list[dict[str, object]]:
+    named = [tool["function"] for tool in _tools(number)]
+    return [
+        {"name": one["name"], "description": one["description"], "input_schema": one["parameters"]}
+        for one in named
+        if isinstance(one, dict)
+    ]
+
+
 def _long() -> list[dict[str, object]]:
     turns: list[dict[str, object]] = []
     for turn in range(30):
@@ -44,8 +53,6 @@ class Scenario:
     body: bytes
     connections: int
     expected: bytes
-    floor_path: str = "/bench/v1/chat/completions"
-    floor_body: bytes = b""
 
 
 def _body(**more: object) -> bytes:
@@ -56,6 +63,8 @@ def scenarios() -> list[Scenario]:
     chat = "/bench/v1/chat/completions"
     small, stream = _body(messages=_MESSAGES), _body(messages=_MESSAGES, stream=True)
     agent = _body(messages=_long(), tools=_tools(40))
+    messages = "/bench/v1/messages"
+    agent_a = _body(messages=_long(), tools=_anthropic_tools(40), max_tokens=100)
     anthropic = _body(messages=_MESSAGES, max_tokens=100)
     anthropic_stream = _body(messages=_MESSAGES, max_tokens=100, stream=True)
     hello, last = b"Hello there", _LAST_WORD
@@ -65,13 +74,10 @@ def scenarios() -> list[Scenario]:
         Scenario("passthrough, small, 32 connections", chat, small, 32, hello),
         Scenario(f"passthrough, {kilobytes} KB, 32 connections", chat, agent, 32, hello),
         Scenario("passthrough, 200-chunk stream, 32 connections", chat, stream, 32, last),
+        Scenario("converted from Anthropic, small, 32 connections", messages, anthropic, 32, hello),
+        Scenario(f"converted from Anthropic, {kilobytes} KB, 32 connections", messages, agent_a, 32, hello),
         Scenario(
-            "converted from Anthropic, small, 32 connections", "/bench/v1/messages", anthropic, 32, hello,
-            floor_body=small,
-        ),
-        Scenario(
-            "converted from Anthropic, 200-chunk stream, 32 connections", "/bench/v1/messages",
-            anthropic_stream, 32, last, floor_body=stream,
+            "converted from Anthropic, 200-chunk stream, 32 connections", messages, anthropic_stream, 32, last
         ),
     ]  # fmt: skip
 
@@ -110,14 +116,12 @@ def _servers() -> Iterator[tuple[Server, Server]]:
         yield hub, floor
 
 
-async def _measure(server: Server, scenario: Scenario, seconds: float, floor: bool) -> tuple[float, float]:
-    path = scenario.floor_path if floor else scenario.path
-    body = scenario.floor_body or scenario.body if floor else scenario.body
+async def _measure(server: Server, scenario: Scenario, seconds: float) -> tuple[float, float]:
     before = server.cpu_seconds
     rate = await hammer(
         server.port,
-        path,
-        body,
+        scenario.path,
+        scenario.body,
         connections=scenario.connections,
         seconds=seconds,
         expected=scenario.expected,
@@ -132,8 +136,8 @@ def run(*, rounds: int, seconds: float) -> Iterator[Row]:
             results = []
             for number in range(rounds + 1):
                 once = (
-                    asyncio.run(_measure(hub, scenario, seconds, False)),
-                    asyncio.run(_measure(floor, scenario, seconds, True)),
+                    asyncio.run(_measure(hub, scenario, seconds)),
+                    asyncio.run(_measure(floor, scenario, seconds)),
                 )
                 if number:  # the first round warms up
                     results.append(once)
