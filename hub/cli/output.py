@@ -83,7 +83,6 @@ _STYLES = {
     "failed": "red",
     "restarting": "yellow",
     "needs login": "yellow",
-    "needs login": "yellow",
     "starting": "yellow",
     "fetching": "yellow",
 }

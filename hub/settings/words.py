@@ -8,7 +8,6 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from hub.settings.document import Document
 from hub.settings.model import Settings
@@ -78,13 +77,13 @@ def explain(document: Document, error: ValidationError) -> None:
                 document.refuse(path, finding["msg"])
 
 
-def _of_what_was_meant(data: Any, findings: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+def _of_what_was_meant(data: Any, findings: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """`findings`, with the names of a union's members taken out of their places.
 
     Where a value may be one thing or another, pydantic says what is wrong with it as each of them. What
     stands deepest tells what was meant: of a mapping its keys; else all that it may be is told.
     """
-    unions: dict[KeyPath, list[tuple[KeyPath, ErrorDetails]]] = {}
+    unions: dict[KeyPath, list[tuple[KeyPath, Mapping[str, Any]]]] = {}
     for finding in findings:
         union, rest = _split_at_union(data, finding["loc"])
         if union is None:
