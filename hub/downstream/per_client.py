@@ -8,17 +8,20 @@ IDE send the same key and the same name), so each has a session for itself alone
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from hub.downstream.calls import Caller
 from hub.downstream.errors import Unavailable
+from hub.downstream.input_required import is_input_required
 from hub.settings.mcp import McpServerSettings
-
 
 _PATIENCE_SECONDS = 10.0
 """How long a request waits for room."""
+_ANSWER_SECONDS = 600.0
+"""How long a session waits for the answer to its question."""
+_STATE_PREFIX = "hub-session-"
 
 
 class OwnSession(Protocol):
@@ -32,6 +35,7 @@ class OwnSession(Protocol):
 
 
 S = TypeVar("S", bound=OwnSession)
+Send = Callable[[S, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class _Entry(Generic[S]):
@@ -54,6 +58,8 @@ class ClientSessions(Generic[S]):
         self._make = make
         self._by_client: dict[object, _Entry[S]] = {}
         self._single: set[_Entry[S]] = set()
+        self._waiting: dict[str, _Entry[S]] = {}
+        """Of `_single`, those that have asked and whose answer is still to come."""
         self._ending: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._stopped = False
@@ -62,15 +68,46 @@ class ClientSessions(Generic[S]):
         """Sessions, those that are ending included."""
         return len(self._by_client) + len(self._single) + len(self._ending)
 
-    @asynccontextmanager
-    async def lease(self, caller: Caller) -> AsyncIterator[S]:
-        """The caller's session, for one request. Raises `Unavailable` when there is no room for one."""
-        entry = await self._entry(caller)
+    async def request(self, caller: Caller, params: Mapping[str, Any], send: Send[S]) -> dict[str, Any]:
+        """`send` it on the caller's session. Raises `Unavailable` when there is no room for one.
+
+        A question of a server of 2026-07-28 ends the request; its session waits for the one that answers,
+        which is known by the state that it brings back.
+        """
+        entry, params = self._continued(params)
+        if entry is None:
+            entry = await self._entry(caller)
         self._use(entry)
+        waits = False
         try:
-            yield entry.server
+            result = await send(entry.server, params)
+            waits = entry in self._single and is_input_required(result)
+            return self._keep(entry, result) if waits else result
         finally:
-            self._release(entry)
+            if not waits:
+                self._release(entry)
+
+    def _keep(self, entry: _Entry[S], result: dict[str, Any]) -> dict[str, Any]:
+        entry.users -= 1
+        token = secrets.token_urlsafe(16)
+        self._waiting[token] = entry
+        entry.idle = asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._give_up, token)
+        state = result.get("requestState")
+        own = f"{_STATE_PREFIX}{token}"
+        return {**result, "requestState": own if state is None else f"{own}.{state}"}
+
+    def _continued(self, params: Mapping[str, Any]) -> tuple[_Entry[S] | None, Mapping[str, Any]]:
+        """The session that waits for this request, and the parameters with the server's own state."""
+        state = params.get("requestState")
+        if not isinstance(state, str) or not state.startswith(_STATE_PREFIX):
+            return None, params
+        token, dot, own = state.removeprefix(_STATE_PREFIX).partition(".")
+        params = {key: value for key, value in params.items() if key != "requestState"}
+        return self._waiting.pop(token, None), {**params, "requestState": own} if dot else params
+
+    def _give_up(self, token: str) -> None:
+        if (entry := self._waiting.pop(token, None)) is not None:
+            self._end(entry)
 
     def hold(self, caller: Caller) -> S:
         """The session of a client that stays, made where there is none. Raises `Unavailable`."""

@@ -231,8 +231,11 @@ class DownstreamServer:
                 return await self._request(method, params, caller, timeout)
             if self._task is None:
                 raise self._not_started()
-            async with self._clients.lease(caller) as own:
-                return await own.request(method, params, caller, timeout=timeout)
+
+            async def send(own: DownstreamServer, its: Mapping[str, Any]) -> dict[str, Any]:
+                return await own.request(method, its, caller, timeout=timeout)
+
+            return await self._clients.request(caller, params, send)
         finally:
             self._in_flight -= 1
 

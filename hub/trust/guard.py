@@ -79,7 +79,9 @@ class Guard:
             raise MCPError(INVALID_PARAMS, why)
         rule = rule_of(server.settings, tool)
         self._count(server.name, tool, rule.rpm)
-        if rule.confirm != "never" and _asks(rule.confirm, _definition(server, tool)):
+        # A request that goes on with one that was made before (2026-07-28) was agreed to then.
+        first = params.get("requestState") is None
+        if first and rule.confirm != "never" and _asks(rule.confirm, _definition(server, tool)):
             await _agree(server.name, tool, params.get("arguments"), caller)
         result = await send(rule.timeout)
         if rule.max_result is None or "content" not in result:

@@ -247,3 +247,25 @@ async def test_removing_the_server_ends_every_session() -> None:
         pid = int(text_of(await client.call_tool("one_pid", {})))
         await hub.hub.apply({"two": stdio()}, {})
         await until(lambda: not alive(pid))
+
+
+async def test_an_answer_reaches_the_process_that_asked() -> None:
+    """A server of 2026-07-28 may know its own state alone, such as a key that it signs it with."""
+    settings = stdio("--era", "modern", session="per-client")
+    person = Person(0)
+    async with running({"one": settings}) as hub, person.client(hub, "modern") as client:
+        first = await raw_request(client, "tools/call", name="ask", arguments={})
+        assert first["resultType"] == "input_required"
+        assert first["requestState"] != "state-1"
+        assert hub.hub.status()[0].sessions == 1, "it waits"
+        done = await raw_request(
+            client,
+            "tools/call",
+            name="ask",
+            arguments={},
+            requestState=first["requestState"],
+            inputResponses={"q": {"action": "accept", "content": {"name": "me"}}},
+        )
+        assert '"name": "me"' in done["content"][0]["text"]
+        await until(lambda: hub.hub.status()[0].sessions == 0)
+        await elicitation(person, client)
