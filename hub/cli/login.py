@@ -23,6 +23,7 @@ from hub.oauth.record import LoginRecord, read_record, secret_name
 from hub.secret_store import SecretStore, SecretStoreError
 from hub.settings.mcp import McpServerSettings
 
+_PATIENCE_SECONDS = 30.0
 _PLACES = {"keyring": "in the keyring of this system", "file": "encrypted in {path}"}
 
 
@@ -80,7 +81,11 @@ def logout(server: str, /, *, config: Config = None) -> int:
     store, name = SecretStore(), secret_name(server, settings.url or "")
     before = _kept(store, name, settings)
     try:
-        known = store.delete(name)
+        # A hub that refreshes the token just now would keep it again.
+        with store.alone(name, _PATIENCE_SECONDS):
+            known = store.delete(name)
+    except TimeoutError:
+        raise CommandError(f"{server}: a hub is refreshing the token; try again") from None
     except SecretStoreError as error:
         raise CommandError(str(error)) from None
     if not known:

@@ -17,7 +17,7 @@ class LoginRecord(BaseModel, frozen=True):
     resource: str | None = None
     """The resource indicator (RFC 8707) of the token requests; None where the server has no metadata."""
     client: OAuthClientInformationFull
-    token: OAuthToken | None
+    token: OAuthToken | None = None
     """None once it has been refused: the rest says what to ask for the next time."""
     expires_at: float | None = None
     """Unix seconds; None: the authorization server did not say."""

@@ -111,8 +111,10 @@ class SecretStore:
         """One process at a time for what is done to `name`. Raises TimeoutError and SecretStoreError."""
         # Not `hash`, which is another one in each process.
         lock = self.path.with_name(f"{_FILE_NAME}.{crc32(name.encode()):x}.lock")
-        with self._reporting(), locked(lock, seconds):
-            yield
+        with self._reporting():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(lock, seconds):
+                yield
 
     # ------------------------------------------------------------ the file
 

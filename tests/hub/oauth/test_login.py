@@ -184,6 +184,10 @@ async def test_a_refused_refresh_asks_for_a_login_and_a_new_one_helps() -> None:
             assert "hub login docs" in await refusal(hub)
             await until_state(hub, "needs login")
             assert protected.does.refreshes == 1
+            left = kept(protected)
+            assert left is not None
+            assert left.token is None
+            assert left.client.client_id == record.client.client_id
             await login(protected)
             await until_state(hub, "ready")
             assert await call(hub) == "hello"
