@@ -77,7 +77,7 @@ def explain(document: Document, error: ValidationError) -> None:
                 document.refuse(path, finding["msg"])
 
 
-def _of_what_was_meant(data: Any, findings: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _of_what_was_meant(data: Any, findings: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """`findings`, with the names of a union's members taken out of their places.
 
     Where a value may be one thing or another, pydantic says what is wrong with it as each of them. What
