@@ -209,6 +209,8 @@ def read_data_url(url: str) -> tuple[str, str, bool]:
 
 def restore(extensions: Extensions, nested: str, outer: dict[str, Any], inner: dict[str, Any]) -> None:
     """Put the bag's keys back: `nested.key` into `inner`, others into `outer`; notes (`_…`) stay away."""
+    if not extensions:
+        return
     for key, value in extensions.get(PROTOCOL, NO_EXTENSIONS).items():
         if key.startswith("_"):
             continue
