@@ -21,6 +21,14 @@ FEATURES = {
     "cut": "a stream that breaks off: repeated or reported",
 }
 
+SESSION = "session"
+"""In the place of a target, for what is tried with several or with any."""
+IN_SESSION = {
+    "long": "30 turns with a tool in one conversation",
+    "switch": "`hub switch` in the middle, through targets of all five protocols",
+    "new tool": "a new MCP server in the settings: its tool is called in the same session",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

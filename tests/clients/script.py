@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,7 @@ class Step:
     feature: str
     calls: tuple[tuple[str, Json], ...]
     expect: tuple[str, ...] = ()  # pieces of text that the results must hold
+    before: Callable[[], None] | None = None  # what happens while the model thinks of this turn, once
 
 
 @dataclass(slots=True)
@@ -77,6 +78,8 @@ class Plan:
     replies: list[Reply] = field(default_factory=list)
     replayed: bool = False
     missing: set[str] = field(default_factory=set)
+    wires: list[str] = field(default_factory=list)  # the protocols of the requests that offer tools
+    begun: set[int] = field(default_factory=set)
 
     @property
     def prompt(self) -> str:
@@ -93,8 +96,11 @@ class Plan:
         if not asked.tools:
             return Reply(TITLE)
         seen = sum(name not in SEARCHES for name, _ in asked.results)
-        for step in self.steps:
+        for number, step in enumerate(self.steps):
             if seen < len(step.calls):
+                if step.before is not None and number not in self.begun:
+                    self.begun.add(number)
+                    step.before()
                 return self._call(step, asked)
             seen -= len(step.calls)
         return Reply(f"All done. The word is {self.word}.", thought=self.thought, signature=self.signature)
@@ -166,8 +172,8 @@ def instance(schema: Mapping[str, Any]) -> Any:
             return {name: instance(one) for name, one in schema.get("properties", {}).items()}
         case "array":
             return []
-        case "integer" | "number":
-            return 1
+        case "integer" | "number":  # of a confidence, too: how sure it is that the conversation is stuck
+            return schema.get("minimum", 0)
         case "boolean":
             return False
         case _:

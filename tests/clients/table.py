@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.clients.install import VERSIONS
-from tests.clients.results import FEATURES, Finding, gather
+from tests.clients.results import FEATURES, IN_SESSION, SESSION, Finding, gather
 
 KEPT = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
@@ -23,6 +23,7 @@ TARGETS = {
     "gemini": "Gemini",
     "ollama": "Ollama",
 }
+ALONE = {"run": "Started by `hub run`, with an own tool and one of the hub's", "mcp": "MCP alone"}
 PASS, FAIL, UNTRIED = "✅", "❌", "·"
 HEAD = """\
 # Which clients work
@@ -37,8 +38,8 @@ The lines that the runs use are those of the pages on the clients: [Claude Code]
 [Gemini CLI](clients/gemini-cli.md), [Codex](clients/codex.md), [opencode](clients/opencode.md),
 [Qwen Code](clients/qwen-code.md), [Copilot CLI](clients/copilot-cli.md). [Cursor](clients/cursor.md),
 [VS Code](clients/vscode.md), [Zed](clients/zed.md) and [Cline](clients/cline.md) have no mode without a
-window and were not run. Nor were long conversations that a client shortens by itself, the windows of the
-terminal programs, and a change of the group or of the tools in the middle of a session.
+window and were not run. Nor were conversations so long that a client shortens them by itself, and the windows
+of the terminal programs.
 """
 
 
@@ -91,11 +92,20 @@ def render(findings: Sequence[Finding]) -> str:
         parts.append(_line(["---"] * (len(FEATURES) + 1)))
         for client in clients:
             parts.append(_line([f"`{client}`", *_cells(findings, tuple(FEATURES), [(client, target)])]))
-    tools = [finding for finding in findings if finding.target not in TARGETS]
-    if tools:
-        parts.append("\n## MCP alone\n")
+    parts.append("\n## In one session\n")
+    parts.append("| mark | what the run shows |\n| --- | --- |")
+    parts += [_line([name, told]) for name, told in IN_SESSION.items()]
+    parts.append("\n" + _line(["client", *IN_SESSION]))
+    parts.append(_line(["---"] * (len(IN_SESSION) + 1)))
+    for client in clients:
+        parts.append(_line([f"`{client}`", *_cells(findings, tuple(IN_SESSION), [(client, SESSION)])]))
+    for target, title in ALONE.items():
+        found = [finding for finding in findings if finding.target == target]
+        if not found:
+            continue
+        parts.append(f"\n## {title}\n")
         parts.append("| client | what | |\n| --- | --- | --- |")
-        for finding in tools:
+        for finding in found:
             mark = PASS if finding.reason is None else FAIL
             parts.append(_line([f"`{finding.client}`", finding.feature, mark]))
     red = [finding for finding in findings if finding.reason is not None]

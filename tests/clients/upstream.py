@@ -107,6 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
                     cut, plan.cut = True, plan.cut - 1
                 if not status:
                     plan.asked.append(asked)
+                    if asked.tools:
+                        plan.wires.append(wire.__name__.rpartition(".")[2])
                     reply = plan.reply(asked)
                     plan.replies.append(reply)
             if status:
