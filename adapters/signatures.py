@@ -10,11 +10,33 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from urllib.parse import urlsplit
 
-from adapters.canonical import Signature
+from adapters.canonical import ChatRequest, Message, Part, Signature, Thinking, ToolCall
 
 _MARK = b"hub-sig/1\x00\x00\x00"  # 12 bytes: a fixed prefix of 16 characters in base64
 _PREFIX = base64.b64encode(_MARK).decode()
+
+SIGN = _PREFIX.encode()
+"""A body with a wrapped signature has these bytes."""
+
+_PROVIDERS = (
+    "api.anthropic.com",
+    "api.openai.com",
+    "*.googleapis.com",
+    "*.amazonaws.com",
+    "*.azure.com",
+    "openrouter.ai",
+    "api.deepseek.com",
+    "api.mistral.ai",
+    "api.x.ai",
+    "api.groq.com",
+    "ollama.com",
+)
+"""Hosts of providers, which are no hubs: a wrapper is no signature to them, and refused."""
 
 
 def for_client(signature: Signature, protocol: str) -> str:
@@ -51,3 +73,39 @@ def from_client(value: str, protocol: str) -> Signature:
         except (binascii.Error, UnicodeDecodeError):
             pass
     return Signature(value, protocol)
+
+
+# ---------------------------------------------------------------- towards a provider
+
+
+@lru_cache(maxsize=512)
+def knows_no_wrapper(base_url: str) -> bool:
+    """Whether a provider answers there. Elsewhere may be a hub, which wants its wrappers back."""
+    host = urlsplit(base_url).hostname or ""
+    return any(fnmatchcase(host, pattern) for pattern in _PROVIDERS)
+
+
+def bare(request: ChatRequest) -> ChatRequest:
+    """The request with each signature as its maker gave it, however many hubs have wrapped it.
+
+    Sessions move: what came through a hub may go to a provider itself in the next turn. Its encoder gives
+    the maker its own back, and reports the others as what only their makers can read.
+    """
+    return replace(request, messages=tuple(_bare_message(message) for message in request.messages))
+
+
+def _bare_message(message: Message) -> Message:
+    parts = tuple(_bare_part(part) for part in message.parts)
+    return message if parts == message.parts else replace(message, parts=parts)
+
+
+def _bare_part(part: Part) -> Part:
+    if not isinstance(part, Thinking | ToolCall) or part.signature is None:
+        return part
+    signature = part.signature
+    while signature.value.startswith(_PREFIX):
+        inner = from_client(signature.value, signature.origin)
+        if inner == signature:  # it begins like one, and is none
+            return part
+        signature = inner
+    return part if signature is part.signature else replace(part, signature=signature)

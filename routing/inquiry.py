@@ -18,6 +18,7 @@ from adapters.losses import Loss, Losses
 from adapters.peek import Peek, exact, replace_model
 from adapters.places import located
 from adapters.server_search import NAME, SIGNS, Offered, is_search, remembering, with_function
+from adapters.signatures import SIGN, bare, knows_no_wrapper
 from routing.adjust import adjust, with_extra_body
 from routing.call import Call
 from routing.facts import Facts
@@ -135,6 +136,7 @@ class Inquiry:
                 or self.reads_calls
                 or self.has_marker
                 or self._has_searched
+                or self._has_wrapped(way)
                 or self._emulates(way)
             )
         )
@@ -143,6 +145,10 @@ class Inquiry:
     def _has_searched(self) -> bool:
         """Whether earlier turns have searches that the hub ran: the provider cannot read them."""
         return bool(self.plan.group.emulate) and any(sign in self.call.body for sign in SIGNS)
+
+    def _has_wrapped(self, way: Way) -> bool:
+        """Whether earlier turns have other makers' signatures, and the target knows nothing of hubs."""
+        return knows_no_wrapper(way.target.provider.base_url) and SIGN in self.call.body
 
     def _emulates(self, way: Way) -> bool:
         """Whether the hub runs the searches of this request."""
@@ -218,6 +224,8 @@ class Inquiry:
         if not self.is_chat and isinstance(way.codec, EmbeddingsCodec):
             return way.codec.encode_embedding_request(self.embedding_request(), way.target_model(self.model))
         request = self.sent()
+        if self._has_wrapped(way):
+            request = bare(request)
         if self.offered is None and self._has_searched:
             request = remembering(request)
         if self.has_marker:

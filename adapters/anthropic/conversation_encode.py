@@ -69,13 +69,13 @@ def encode_messages(
     keeps = written and _takes_system_turns(request, model)
     if not keeps and any(message.role in ("system", "developer") for message in ordered):
         ordered = _with_system_turns(ordered, takes_system_turns(model), losses)
-    out = []
+    out: list[dict[str, Any]] = []
     for index, message in enumerate(ordered):
         blocks = encode_parts(
             message.parts, message.role, f"{message.place or f'messages[{index}]'}.content", losses
         )
         if blocks:
-            out.append(_message(message, blocks))
+            _append(_message(message, blocks), out)
     _strip_prefill(out, losses)
     if out and out[-1]["role"] == "assistant" and not (written or takes_prefill(model)):
         losses.add(
@@ -85,6 +85,19 @@ def encode_messages(
     if not out or out[0]["role"] == "assistant":
         out.insert(0, {"role": "user", "content": "(empty)"})
     return out
+
+
+def _append(turn: dict[str, Any], out: list[dict[str, Any]]) -> None:
+    """Where all that stood between was left out, two turns of one role meet: they become one."""
+    if not out or out[-1]["role"] != turn["role"] or turn["role"] == "system":
+        out.append(turn)
+        return
+    before = out[-1]
+    out[-1] = {**before, **turn, "content": [*_blocks(before["content"]), *_blocks(turn["content"])]}
+
+
+def _blocks(content: list[Block] | str) -> list[Block]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _strip_prefill(turns: list[dict[str, Any]], losses: Losses) -> None:

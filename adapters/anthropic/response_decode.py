@@ -40,11 +40,12 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
         parts.append(decode_block(block, index))
     unwrapped = any(is_output_call(block) for block in content)
     calls = any(isinstance(part, ToolCall) for part in parts)
+    finish = decode_stop(body, unwrapped=unwrapped and not calls, has_calls=calls)
     usage = body.get("usage")
     return ChatResponse(
         id=text_of(body, "id"),
         model=text_of(body, "model"),
-        choices=(Choice(tuple(parts), decode_stop(body, unwrapped=unwrapped and not calls)),),
+        choices=(Choice(tuple(parts), finish),),
         usage=decode_usage(usage) if isinstance(usage, Mapping) else None,
         service_tier=decode_tier(usage) if isinstance(usage, Mapping) else None,
         extensions=bag(leftover(body, _MESSAGE)),

@@ -38,12 +38,20 @@ FROM_UNIFIED: dict[StopReason, Word] = {
 }
 
 
-def decode_stop(delta: Mapping[str, Any], *, unwrapped: bool = False) -> FinishReason:
-    """From a message or the delta of a stream. `unwrapped`: the only call was the answer itself."""
+def decode_stop(
+    delta: Mapping[str, Any], *, unwrapped: bool = False, has_calls: bool = False
+) -> FinishReason:
+    """From a message or the delta of a stream. `unwrapped`: the only call was the answer itself.
+
+    Compatible servers may end a turn with calls for the client with `end_turn`: it waits for tools all the
+    same.
+    """
     raw, sequence = delta.get("stop_reason"), delta.get("stop_sequence")
     unified = TO_UNIFIED.get(raw, "other") if isinstance(raw, str) else "other"
     if unified == "tool_calls" and unwrapped:
         unified = "stop"
+    elif unified == "stop" and has_calls:
+        unified = "tool_calls"
     details = delta.get("stop_details")
     return FinishReason(
         unified,

@@ -172,7 +172,7 @@ class MessagesStreamDecoder:
         for index in sorted(self._blocks):
             self._end(index, out)
         self._finished = True
-        reason = decode_stop(delta, unwrapped=self._unwrapped and not self._calls)
+        reason = decode_stop(delta, unwrapped=self._unwrapped and not self._calls, has_calls=self._calls)
         extra = {**leftover(delta, _DELTA), **leftover(event, _MESSAGE_DELTA)}
         out.append(Finish(reason, extensions=bag(extra)))
 

@@ -104,7 +104,7 @@ def decode_usage(value: Any) -> Usage | None:
     """Thoughts are counted beside the candidates, and so is what Google's own tools read in."""
     if not isinstance(value, dict):
         return None
-    members = dict(value)
+    members = fields(value, "usageMetadata")
 
     def take(key: str) -> int | None:
         count = members.pop(key, None)

@@ -169,8 +169,18 @@ def _messages(request: ChatRequest, losses: Losses) -> list[dict[str, Any]]:
                 if isinstance(part, ToolResult):
                     encoded.append(_result(part, names, part.place or f"messages[{index}]", losses))
         else:
-            encoded.append(_message(message, message.place or f"messages[{index}]", losses))
+            told = _message(message, message.place or f"messages[{index}]", losses)
+            if told.keys() != _SAYS_NOTHING or told["content"] or not _left_out(message):
+                encoded.append(told)
     return encoded
+
+
+_SAYS_NOTHING = {"role", "content"}
+
+
+def _left_out(message: Message) -> bool:
+    """Whether a message that came out empty had something that Ollama cannot be told."""
+    return any(not isinstance(part, Text) for part in message.parts)
 
 
 def _joined_assistant(messages: tuple[Message, ...]) -> list[Message]:

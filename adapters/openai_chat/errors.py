@@ -98,6 +98,13 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ChatEr
     )
 
 
+def is_error(value: Mapping[str, Any]) -> bool:
+    """Whether a document without `error` and choices is one: vLLM's and FastAPI's shapes."""
+    if "choices" in value:
+        return False
+    return value.get("object") == "error" or value.get("type") == "error" or "detail" in value
+
+
 def stream_error(value: Mapping[str, Any]) -> ChatError:
     """From an error object within a stream or an answer of status 200; its status is in `code`."""
     error = error_object(value)

@@ -89,6 +89,19 @@ _USAGE = frozenset(
 )
 
 
+def usage_of(body: Mapping[str, Any]) -> Usage | None:
+    """The counts of an answer or a chunk, wherever its provider puts them."""
+    usage = body.get("usage")
+    if not usage and "x_groq" in body:
+        groq = body["x_groq"]
+        usage = groq.get("usage") if isinstance(groq, Mapping) else None
+    if not usage:  # Moonshot's streams: https://platform.moonshot.ai/docs/api/chat
+        choices = body.get("choices")
+        last = choices[-1] if isinstance(choices, list) and choices else None
+        usage = last.get("usage") if isinstance(last, Mapping) else None
+    return decode_usage(usage) if usage else None
+
+
 def decode_usage(value: Any) -> Usage | None:
     """None unless there are counts. What is told beyond them is kept for clients of this protocol."""
     if not isinstance(value, Mapping):

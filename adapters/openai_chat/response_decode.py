@@ -28,11 +28,11 @@ from adapters.openai_chat import thinking
 from adapters.openai_chat.content import AUDIO_TYPES, PROTOCOL, decode_part
 from adapters.openai_chat.errors import answer_error
 from adapters.openai_chat.messages_decode import call_signature
-from adapters.openai_chat.outcome import decode_finish, decode_usage
+from adapters.openai_chat.outcome import decode_finish, usage_of
 from adapters.signatures import for_client
 
 _TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier"})
-_CHOICE = frozenset({"index", "message", "finish_reason"})
+_CHOICE = frozenset({"index", "message", "finish_reason", "usage"})
 _MESSAGE = thinking.SLOTS | {
     "role",
     "content",
@@ -61,7 +61,7 @@ def decode_response(body: Mapping[str, Any]) -> ChatResponse:
         id=stem,
         model=_text(body.get("model")),
         choices=tuple(_choice(choice, index, stem) for index, choice in enumerate(choices)),
-        usage=decode_usage(body.get("usage")),
+        usage=usage_of(body),
         created=_integer(body.get("created")),
         service_tier=_text(body.get("service_tier")) or None,
         extensions=bag_of(body, _TOP),
@@ -138,9 +138,7 @@ def _parts(message: Mapping[str, Any], stem: str, where: str) -> list[Part]:
     if isinstance(refusal, str) and refusal:
         parts.append(Refusal(refusal))
     parts += media_parts(message)
-    calls = message.get("tool_calls")
-    if isinstance(calls, list):
-        parts += decode_calls(calls, stem)
+    parts += decode_calls(listed_calls(message.get("tool_calls")), stem)
     legacy = message.get("function_call")
     if isinstance(legacy, Mapping) and legacy.get("name"):
         call_id = mint_id(stem, _text(legacy["name"]), 0)
@@ -202,6 +200,20 @@ def media_parts(message: Mapping[str, Any]) -> list[Part]:
 # ---------------------------------------------------------------- calls
 
 
+def listed_calls(value: Any) -> list[Any]:
+    """The calls; a lone one may stand there without its list."""
+    if isinstance(value, Mapping):
+        return [value]
+    return value if isinstance(value, list) else []
+
+
+def called(call: Mapping[str, Any], *, is_custom: bool) -> Mapping[str, Any]:
+    """Where a call's name and arguments stand: some servers leave `function` around them away."""
+    key = "custom" if is_custom else "function"
+    inner = call.get(key, call)
+    return inner if isinstance(inner, Mapping) else {}
+
+
 def decode_calls(values: list[Any], stem: str) -> list[ToolCall]:
     """The calls, each with an id of its own."""
     calls: dict[str, ToolCall] = {}
@@ -215,10 +227,8 @@ def decode_calls(values: list[Any], stem: str) -> list[ToolCall]:
 
 def decode_call(value: Any, stem: str, position: int) -> ToolCall:
     call = value if isinstance(value, Mapping) else {}
-    custom = call.get("custom")
-    is_custom = isinstance(custom, Mapping)
-    inner = custom if is_custom else call.get("function")
-    inner = inner if isinstance(inner, Mapping) else {}
+    is_custom = isinstance(call.get("custom"), Mapping)
+    inner = called(call, is_custom=is_custom)
     name = _text(inner.get("name"))
     signature, extra = answer_signature(call.get("extra_content"))
     own: dict[str, Any] = {} if extra is None else {"extra_content": extra}

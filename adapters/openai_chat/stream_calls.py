@@ -53,7 +53,7 @@ class Calls:
 
     def find(self, index: Any, call_id: str, name: str, arguments: str, *, stem: str) -> Call:
         """The call that a delta belongs to, a new one where it begins one. `stem` is for its id."""
-        slot = index if isinstance(index, int) and not isinstance(index, bool) and index >= 0 else None
+        slot = _slot(index)
         known = self._slots.get(slot) if slot is not None else self._unindexed(call_id, name)
         if known is not None and name and known.name:
             begins = _begins(known, call_id, name, arguments, indexed=slot is not None)
@@ -79,6 +79,17 @@ class Calls:
         call = Call(call_id, name)
         self._calls.append(call)
         return call
+
+
+def _slot(index: Any) -> int | None:
+    """The index, which some servers write as text or as a float; None where it is none."""
+    if isinstance(index, bool) or not isinstance(index, int | float | str):
+        return None
+    try:
+        number = int(index)
+    except (ValueError, OverflowError):
+        return None
+    return number if number >= 0 else None
 
 
 def _begins(known: Call, call_id: str, name: str, arguments: str, *, indexed: bool) -> bool:

@@ -39,13 +39,15 @@ from adapters.framing import SseDecoder
 from adapters.jsontext import load
 from adapters.openai_chat import thinking
 from adapters.openai_chat.content import PROTOCOL
-from adapters.openai_chat.errors import stream_error
-from adapters.openai_chat.outcome import decode_finish, decode_usage
+from adapters.openai_chat.errors import is_error, stream_error
+from adapters.openai_chat.outcome import decode_finish, usage_of
 from adapters.openai_chat.response_decode import (
     answer_signature,
     arguments_text,
     bag_of,
+    called,
     content_parts,
+    listed_calls,
     media_parts,
 )
 from adapters.openai_chat.stream_calls import Call, Calls
@@ -156,6 +158,7 @@ class ChatStreamDecoder:
             or choice.get("error")
             or chunk.get("error")
             or chunk.get("usage")
+            or choice.get("usage")
             or "x_groq" in chunk
         ):
             return False
@@ -163,7 +166,7 @@ class ChatStreamDecoder:
         return True
 
     def _chunk(self, chunk: dict[str, Any], out: list[StreamEvent]) -> None:
-        if chunk.get("error"):
+        if chunk.get("error") or is_error(chunk):
             self._fail(stream_error(chunk), out)
             return
         choices = chunk.get("choices")
@@ -176,14 +179,9 @@ class ChatStreamDecoder:
                 self._choice(choice, position, out)
                 if self._over:
                     return
-        usage = chunk.get("usage")
-        if usage is None and "x_groq" in chunk:
-            groq = chunk["x_groq"]
-            usage = groq.get("usage") if isinstance(groq, dict) else None
-        if usage:
-            found = decode_usage(usage)
-            if found is not None:
-                out.append(UsageUpdate(found))
+        found = usage_of(chunk)
+        if found is not None:
+            out.append(UsageUpdate(found))
 
     def _start(self, chunk: Json, out: list[StreamEvent]) -> None:
         self._started = True
@@ -236,9 +234,8 @@ class ChatStreamDecoder:
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
             self._text(state, Refusal, refusal, out)
-        calls = delta.get("tool_calls")
-        if calls and isinstance(calls, list):
-            for call in calls:
+        if delta.get("tool_calls"):
+            for call in listed_calls(delta["tool_calls"]):
                 if isinstance(call, dict):
                     self._call(state, call, out)
         legacy = delta.get("function_call")
@@ -360,10 +357,8 @@ class ChatStreamDecoder:
     # ------------------------------------------------------------ tool calls
 
     def _call(self, state: _ChoiceState, delta: Json, out: list[StreamEvent]) -> None:
-        custom = delta.get("custom")
-        is_custom = isinstance(custom, dict) or delta.get("type") == "custom"
-        inner = custom if is_custom else delta.get("function")
-        inner = inner if isinstance(inner, dict) else {}
+        is_custom = isinstance(delta.get("custom"), dict) or delta.get("type") == "custom"
+        inner = called(delta, is_custom=is_custom)
         name = inner.get("name")
         arguments = arguments_text(inner.get("input" if is_custom else "arguments"))
         call_id = delta.get("id")

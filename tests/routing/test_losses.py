@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any, get_args
 
 import httpx
 import pytest
 
-from routing.table import LossPolicy, Parameters, Target
+from adapters.canonical import Signature
+from adapters.signatures import for_client
+from routing.table import Group, LossPolicy, Parameters, Target
+from tests.routing.requests import call, chat, inquiry, plan_of
 from tests.routing.samples import SAMPLES, error_message
 from tests.routing.scripted_upstream import Connection, Received, ScriptedUpstream, answers, scripted
 from tests.routing.serving import group, provider, serving, table
@@ -207,3 +211,20 @@ async def test_a_replayed_stream_has_all_its_losses_in_the_header() -> None:
             answer = await client.post(f"{hub.url}/g{ours.stream_path}", json=ours.stream_body)
     assert answer.status_code == 200
     assert answer.headers["x-hub-losses"].split(", ")[-1] == "stop_reason"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "bare"), [("https://api.anthropic.com", True), ("http://127.0.0.1:4000", False)]
+)
+def test_a_wrapped_signature_never_passes_through_to_a_provider(base_url: str, bare: bool) -> None:
+    """Else a session that comes from another target is refused there: the wrapper is no signature."""
+    wrapped = for_client(Signature("c2lnbmVk", "gemini"), "anthropic")
+    body = chat("anthropic")
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": wrapped}
+    said = {"role": "assistant", "content": [thought, {"type": "text", "text": "So."}]}
+    body["messages"] = [*body["messages"], said, {"role": "user", "content": "On"}]
+    target = Target(replace(provider("anthropic", "http://unused"), base_url=base_url), "claude-sonnet-4-5")
+    plan = plan_of(Group("g", (target,)))
+    asked = inquiry(call("anthropic", body), plan).asked(plan.ways[0], 0)
+    assert (wrapped.encode() not in asked.request.body) is bare
+    assert (b"So." in asked.request.body, bool(asked.losses.codes)) == (True, bare)

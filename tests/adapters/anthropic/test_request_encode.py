@@ -182,7 +182,8 @@ def test_thinking_of_others_stays_away() -> None:
 
 def test_a_turn_of_nothing_but_foreign_thoughts_goes() -> None:
     messages = (*HI, Message("assistant", (Thinking("theirs"),)), Message("user", (Text("More"),)))
-    assert [turn["content"] for turn in sent(request(messages))[0]["messages"]] == ["Hi", "More"]
+    (turn,) = sent(request(messages))[0]["messages"]
+    assert turn == {"role": "user", "content": [{"type": "text", "text": text} for text in ("Hi", "More")]}
 
 
 def test_a_conversation_without_anything_is_still_valid() -> None:

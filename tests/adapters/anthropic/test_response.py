@@ -112,9 +112,18 @@ def test_an_answer_in_the_canonical_model() -> None:
 )
 def test_stop_reasons_of_the_api(raw: str | None, unified: str) -> None:
     sequence = "END" if raw == "stop_sequence" else None
-    found = CODEC.decode_response({**MESSAGE, "stop_reason": raw, "stop_sequence": sequence})
+    content = [block for block in MESSAGE["content"] if block["type"] != "tool_use" or raw == "tool_use"]
+    found = CODEC.decode_response(
+        {**MESSAGE, "content": content, "stop_reason": raw, "stop_sequence": sequence}
+    )
     assert found.choices[0].finish.unified == unified
     assert found.choices[0].finish.stop_sequence == sequence
+
+
+def test_a_turn_with_calls_is_no_end_whatever_a_compatible_server_says() -> None:
+    found = CODEC.decode_response({**MESSAGE, "stop_reason": "end_turn"})
+    assert found.choices[0].finish.unified == "tool_calls"
+    assert CODEC.encode_response(found, reply())[0]["stop_reason"] == "tool_use"
 
 
 @pytest.mark.parametrize(

@@ -274,3 +274,14 @@ def test_model_lists() -> None:
     assert listed["models"][0] == CODEC.encode_model(info)
     assert "generateContent" in listed["models"][0]["supportedGenerationMethods"]
     assert CODEC.encode_token_count(7) == {"totalTokens": 7}
+
+
+def test_counts_in_snake_case() -> None:
+    usage = CODEC.decode_response(
+        {
+            "candidates": [{"content": {"parts": [{"text": "a"}]}, "finish_reason": "STOP"}],
+            "usage_metadata": {"prompt_token_count": 7, "candidates_token_count": 3},
+        }
+    ).usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, dict(usage.extensions)) == (7, 3, {})

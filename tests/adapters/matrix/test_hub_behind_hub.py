@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from adapters.assemble import Assembler
-from adapters.canonical import ChatResponse, Signature, Thinking, ToolCall
+from adapters.canonical import ChatRequest, ChatResponse, Message, Signature, Text, Thinking, ToolCall
 from adapters.codec import TargetModel
 from adapters.registry import codec
 from adapters.replay import replay
-from adapters.signatures import for_client, from_client
+from adapters.signatures import SIGN, bare, for_client, from_client, knows_no_wrapper
 from tests.adapters.matrix import sdk
 from tests.adapters.matrix.cases import PROTOCOLS, arrival, case, reply
 from tests.adapters.matrix.convert import decode_stream, plain
@@ -83,3 +83,51 @@ def test_wrappers_come_off_one_by_one(protocol: str) -> None:
     twice = for_client(Signature(once, "anthropic"), protocol)
     assert from_client(twice, protocol) == Signature(once, "anthropic")
     assert from_client(once, "anthropic") == made
+
+
+@pytest.mark.parametrize("maker", ["anthropic", "gemini"])
+@pytest.mark.parametrize("slot", ["anthropic", "gemini", "openai-responses"])
+def test_a_provider_gets_its_own_back_bare_and_no_wrapper(slot: str, maker: str) -> None:
+    """The session has moved from a hub's target to the provider itself."""
+    made = Signature("c2lnbmVk", maker)
+    through_two = Signature(for_client(Signature(for_client(made, slot), slot), slot), slot)
+    call = ToolCall("call_1", "look", "{}", signature=through_two)
+    thought = Thinking("Hm.", through_two)
+    asked = ChatRequest("m", (Message("assistant", (thought, call)), Message("user", (Text("On"),))))
+    assert bare(asked).messages[0].parts == (
+        Thinking("Hm.", made),
+        ToolCall("call_1", "look", "{}", signature=made),
+    )
+
+
+@pytest.mark.parametrize(("maker", "loses"), [("anthropic", False), ("gemini", True)])
+def test_what_a_hub_wrapped_never_reaches_a_provider(maker: str, loses: bool) -> None:
+    wrapped = Signature(for_client(Signature("c2lnbmVk", maker), "openai"), "anthropic")
+    parts = (Thinking("Hm.", wrapped), Text("So."))
+    turns = (Message("user", (Text("Hi"),)), Message("assistant", parts), Message("user", (Text("On"),)))
+    target = TargetModel("claude-sonnet-4-5", "anthropic", "https://api.anthropic.com")
+    sent = codec("anthropic").encode_request(bare(ChatRequest("m", turns, max_tokens=9)), target)
+    assert SIGN.decode() not in str(sent.body)
+    assert ("c2lnbmVk" in str(sent.body)) is not loses
+    assert any(code.startswith("thinking") for code in sent.losses.codes) is loses
+
+
+def test_what_only_begins_like_a_wrapper_stays() -> None:
+    value = SIGN.decode() + "!"
+    asked = ChatRequest("m", (Message("assistant", (Thinking("", Signature(value, "anthropic")),)),))
+    assert bare(asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("base_url", "known"),
+    [
+        ("https://api.anthropic.com", True),
+        ("https://generativelanguage.googleapis.com/v1beta", True),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com", True),
+        ("http://127.0.0.1:4000", False),
+        ("https://hub.example.com/api.anthropic.com", False),
+        ("", False),
+    ],
+)
+def test_who_knows_no_wrapper(base_url: str, known: bool) -> None:
+    assert knows_no_wrapper(base_url) is known

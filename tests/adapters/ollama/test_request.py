@@ -266,3 +266,14 @@ def test_any_json_is_read_or_refused(body: dict) -> None:
         except InvalidRequest:
             continue
         json.dumps(CODEC.encode_request(request, QWEN).body)
+
+
+def test_a_turn_of_nothing_that_ollama_can_be_told_goes() -> None:
+    turns = (
+        Message("user", (Text("Hi"),)),
+        Message("assistant", (Thinking("", Signature("s", "openai-responses")),)),
+        Message("user", (Text("More"),)),
+    )
+    sent = CODEC.encode_request(ChatRequest("m", turns), QWEN)
+    assert [turn["content"] for turn in sent.body["messages"]] == ["Hi", "More"]
+    assert sent.losses.codes == ("thinking.signature",)

@@ -139,6 +139,31 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         calls({"index": 0, "id": "a", "function": {"name": "f", "arguments": {"x": 1}}}),
         calls({"index": 1, "id": "b", "function": {"name": "f", "arguments": {}}}),
     ],
+    "index as text": [
+        calls(
+            {"index": "0", "id": "a", "function": {"name": "f", "arguments": '{"x":'}},
+            {"index": "1", "id": "b", "function": {"name": "f", "arguments": "{"}},
+        ),
+        calls({"index": "0", "function": {"arguments": "1}"}}),
+        calls({"index": "1", "function": {"arguments": "}"}}),
+    ],
+    "index as a float": [
+        calls(
+            {"index": 0.0, "id": "a", "function": {"name": "f", "arguments": '{"x":'}},
+            {"index": 1.0, "id": "b", "function": {"name": "f", "arguments": "{"}},
+        ),
+        calls(
+            {"index": 0.0, "function": {"arguments": "1}"}}, {"index": 1.0, "function": {"arguments": "}"}}
+        ),
+    ],
+    "without a list": [
+        chunk({"tool_calls": {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":1}'}}}),
+        chunk({"tool_calls": {"index": 1, "id": "b", "function": {"name": "f", "arguments": "{}"}}}),
+    ],
+    "without `function`": [
+        calls({"index": 0, "id": "a", "name": "f", "arguments": '{"x":1}'}),
+        calls({"index": 1, "id": "b", "name": "f", "arguments": "{}"}),
+    ],
     "the same id twice": [
         calls({"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":1}'}}),
         calls({"index": 1, "id": "a", "function": {"name": "f", "arguments": "{}"}}),
@@ -326,6 +351,7 @@ USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
         [chunk({"content": "!"}, usage={**USAGE, "completion_tokens": 1}), chunk({}, "stop", usage=USAGE)],
         [STOP, chunk({"content": ""}, usage=USAGE)],
         [STOP, {**HEAD, "choices": None, "usage": USAGE}],
+        [{**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}]}],
     ],
 )
 def test_usage_wherever_it_stands(chunks: list[dict[str, Any]]) -> None:
@@ -386,6 +412,21 @@ def test_an_error_in_the_stream_keeps_its_kind(error: Any, kind: str, status: in
     assert isinstance(last, Failure)
     assert (last.error.kind, last.error.status) == (kind, status)
     assert last.error.message in ("slow down", "full", "oops", "just words")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"object": "error", "message": "boom", "code": 400},
+        {"type": "error", "message": "boom"},
+        {"detail": "boom"},
+        {"error": {"message": "boom"}},
+    ],
+)
+def test_an_error_of_any_shape_is_told_in_its_words(document: dict[str, Any]) -> None:
+    last = check(events(wire(chunk({"content": "a"}), document)))[-1]
+    assert isinstance(last, Failure)
+    assert last.error.message == "boom"
 
 
 def test_log_probabilities_travel_with_their_text() -> None:
