@@ -24,9 +24,10 @@ IDE = types.Implementation(name="an-ide", version="1")
 async def test_each_call_is_told_once(era: str) -> None:
     told: list[ToolRecord] = []
     before = time.time()
-    async with running(
-        {"one": stdio()}, {"desk": ProfileSettings(servers=("one",))}, sink=told.append
-    ) as hub, hub.client(era, "desk", client_info=IDE) as client:
+    async with (
+        running({"one": stdio()}, {"desk": ProfileSettings(servers=("one",))}, sink=told.append) as hub,
+        hub.client(era, "desk", client_info=IDE) as client,
+    ):
         await client.list_tools()
         assert told == [], "listing is no call"
         answer = await client.call_tool("one_echo", {"text": "planted words"})
