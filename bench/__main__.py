@@ -24,9 +24,9 @@ are worth more than the figures. Each chat answer is checked to be right and who
 
 ## Chat
 
-*Floor*: bare Starlette and aiohttp's client that forward bytes, or convert by hand and check nothing. *Ratio*:
-the hub's answers per second over the floor's, 1 is as fast. The upstream is free, so all time is the gateway's.
-CPU is that of the one process.
+*Floor*: bare Starlette and aiohttp's client that forward bytes, or convert by hand and check nothing.
+*Ratio*: the hub's answers per second over the floor's, 1 is as fast. The upstream is free, so all time is the
+gateway's. CPU is that of the one process.
 
 {chat}
 
