@@ -138,6 +138,9 @@ class LeanAnswer:
         return self
 
     async def read(self, patience: float | None = None) -> bytes:
+        # Looked at here, too: where pieces never stop coming, no wait ever lasts until the deadline.
+        if self._deadline is not None and not self._whole and self._loop.time() >= self._deadline:
+            raise self._too_late()
         while True:
             if self._came or (self._inflater is not None and self._inflater.has_more):
                 if data := self._take():
@@ -215,8 +218,10 @@ class LeanAnswer:
         if not fault:
             raise Silence
         if until == deadline:
-            error = UpstreamFault("total_timeout", "the answer was not complete in the time allowed")
-        else:
-            error = UpstreamFault("idle_timeout", f"nothing came for {idle:g} s")
+            raise self._too_late()
         self.close()
-        raise error
+        raise UpstreamFault("idle_timeout", f"nothing came for {idle:g} s")
+
+    def _too_late(self) -> UpstreamFault:
+        self.close()
+        return UpstreamFault("total_timeout", "the answer was not complete in the time allowed")

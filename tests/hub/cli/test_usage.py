@@ -54,7 +54,7 @@ def test_no_command_is_wrong_use(cli: Cli) -> None:
 
 
 WRONG_USE = [
-    (["sevre"], 'unknown command "sevre"; did you mean serve?'),
+    (["sevre"], 'unknown command "sevre"; did you mean serve or secret?'),
     (["--confg", "x", "check"], "unknown option --confg; did you mean --config?"),
     (["check", "--confg", "x"], "Did you mean --config?"),
     (["check", "surplus"], "surplus"),
