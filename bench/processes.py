@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -27,10 +28,17 @@ class Server:
         self.name, self.port = name, port
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self._state: TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Server:
+        # Not among the usage and logs of whoever runs this.
+        self._state = TemporaryDirectory(prefix="hub-bench-")
         self._process = subprocess.Popen(
-            [sys.executable, *self._arguments], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, *self._arguments],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "XDG_STATE_HOME": self._state.name},
         )
         deadline = time.monotonic() + 60
         while not self._listens():
@@ -41,12 +49,14 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
+        assert self._state is not None
         self._process.terminate()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._state.cleanup()
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
