@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -43,13 +44,9 @@ def install(
     program, path = _program(ide, project)
     endpoint = _endpoint(program, find(reach), profile, project)
     registrations = Registrations()
-    try:
-        change = registrations.install(program, path, program.entry(endpoint))
-        copy = None if dry_run else registrations.apply(change)
-    except CannotChange as error:
-        raise CommandError(str(error)) from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    change, copy = _made(
+        registrations, path, lambda: registrations.install(program, path, program.entry(endpoint)), dry_run
+    )
     if json:
         print_json(_told(ide, change, dry_run, copy))
         return 0
@@ -73,18 +70,25 @@ def uninstall(ide: str, /, *, project: Project = False, dry_run: DryRun = False,
     """
     program, path = _program(ide, project)
     registrations = Registrations()
-    try:
-        change = registrations.uninstall(program, path)
-        copy = None if dry_run else registrations.apply(change)
-    except CannotChange as error:
-        raise CommandError(str(error)) from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    change, copy = _made(registrations, path, lambda: registrations.uninstall(program, path), dry_run)
     if json:
         print_json(_told(ide, change, dry_run, copy))
     else:
         _show(program, change, copy, dry_run)
     return 0
+
+
+def _made(
+    registrations: Registrations, path: Path, plan: Callable[[], FileChange], dry_run: bool
+) -> tuple[FileChange, Path | None]:
+    """The planned change, written unless it is a dry run, and the copy that was kept. Raises CommandError."""
+    try:
+        change = plan()
+        return change, None if dry_run else registrations.apply(change)
+    except CannotChange as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _program(ide: str, project: bool) -> tuple[Program, Path]:
